@@ -43,7 +43,7 @@ function linkNode() {
 export function installDependencies(say) {
   if (!dependenciesCurrent()) {
     say("installing npm packages");
-    const run = spawnSync("npm", ["ci", "--ignore-scripts", "--no-progress"], {
+    const run = spawnSync("npm", ["ci", "--ignore-scripts", "--no-progress", "--loglevel=error"], {
       cwd: top,
       stdio: ["ignore", "pipe", "pipe"],
       encoding: "utf8",
