@@ -164,7 +164,8 @@ async function main([name = "", ...args]) {
   const path = [dirname(node), process.env.PATH ?? ""].join(delimiter);
   const env = { ...process.env, PATH: path, ...(name === "soak" && { LIBLINUX_SOAK: "1" }) };
 
-  const kernels = (task.kernels ?? []).map((profile) => ["kernel/build.ts", "--profile", profile]);
+  const profiles = (task.kernels ?? []).flatMap((profile) => ["--profile", profile]);
+  const kernels = profiles.length > 0 ? [["kernel/build.ts", ...profiles]] : [];
   for (const step of [...kernels, ...task.steps(args)]) {
     const code = await runNode(node, step, env);
     if (code !== 0) return code;
