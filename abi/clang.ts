@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What only the compiler knows: the values of macros, the constants of enums, the layout of records.
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { run } from "./headers.ts";
 
 const TARGET = ["--target=wasm32-unknown-unknown", "-x", "c", "-std=gnu11", "-w", "-ferror-limit=0"];
+
+export interface Macro {
+  readonly name: string;
+  readonly file: string;
+  readonly body: string;
+}
 
 export class Clang {
   readonly program: string;
@@ -11,7 +18,7 @@ export class Clang {
 
   constructor(headers: string) {
     this.program = `clang${process.env["LLVM_SUFFIX"] ?? "-22"}`;
-    this.flags = [...TARGET, "-nostdlibinc", "-I", headers];
+    this.flags = [...TARGET, "-nostdlibinc", "-I", headers, "-I", join(import.meta.dirname, "libc")];
   }
 
   /** Runs the preprocessor on `text`. */
@@ -44,42 +51,83 @@ export class Clang {
   }
 
   /** Object-like macros that have a body, in the order of their definition, with the file of each. */
-  macros(text: string): { name: string; file: string }[] {
-    const found = new Map<string, string>();
+  macros(text: string): Macro[] {
+    const found = new Map<string, Macro>();
     let file = "";
     for (const line of this.preprocess(text, ["-dD"]).split("\n")) {
       const marker = /^# \d+ "([^"]*)"/.exec(line);
       if (marker) file = marker[1] as string;
-      const macro = /^#define (\w+) ./.exec(line);
-      if (macro) found.set(macro[1] as string, file);
+      const macro = /^#define (\w+) (.+)/.exec(line);
+      if (macro) {
+        const name = macro[1] as string;
+        found.set(name, { name, file, body: macro[2] as string });
+      }
       const gone = /^#undef (\w+)/.exec(line);
       if (gone) found.delete(gone[1] as string);
     }
-    return [...found].map(([name, where]) => ({ name, file: where }));
+    return [...found.values()];
+  }
+
+  /** The constants of every enum that `text` declares, with the file of each. */
+  enumConstants(text: string): Macro[] {
+    const found: Macro[] = [];
+    // One line a file change, so that an enum never has a marker in its middle.
+    const pieces = this.preprocess(text).split(/^# \d+ "([^"]*)".*$/m);
+    for (let index = 2; index < pieces.length; index += 2) {
+      const file = pieces[index - 1] as string;
+      for (const [, body] of (pieces[index] as string).matchAll(/\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g)) {
+        for (const [, name] of (body as string).matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
+          found.push({ name: name as string, file, body: "" });
+        }
+      }
+    }
+    return found;
+  }
+
+  /** The values of those of `names` that are string literals in the presence of `includes`. */
+  strings(includes: string, names: readonly string[]): Map<string, string> {
+    const head = includes.endsWith("\n") ? includes : `${includes}\n`;
+    const headLines = head.split("\n").length - 1;
+    const line = (name: string): string => `const char x_${name}[] = ${name} "";`;
+    const rejected = this.rejectedLines(head + names.map(line).join("\n"));
+    const kept = names.filter((_, index) => !rejected.has(headLines + index + 1));
+    const ir = this.compile(head + kept.map(line).join("\n"), ["-S", "-emit-llvm", "-O0", "-o", "-"]);
+    const values = new Map<string, string>();
+    for (const [, name, value] of ir.matchAll(/^@x_(\w+) = [^\n]*?constant \[\d+ x i8\] c"([^"]*)\\00"/gm)) {
+      values.set(
+        name as string,
+        (value as string).replace(/\\([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+      );
+    }
+    return values;
   }
 
   /**
    * The values of those of `names` that are integer constant expressions in
-   * the presence of `includes`. Masks keep the sign that C gives them.
+   * the presence of `includes`, with the sign that C gives them.
    */
   evaluate(includes: string, names: readonly string[]): Map<string, bigint> {
     const head = includes.endsWith("\n") ? includes : `${includes}\n`;
     const headLines = head.split("\n").length - 1;
-    const isInteger =
-      "_Static_assert(__builtin_classify_type(NAME) == 1 || __builtin_classify_type(NAME) == 3 || " +
-      "__builtin_classify_type(NAME) == 4, \"\");";
+    // __builtin_classify_type: 1 integer, 2 character, 3 enum, 4 boolean
     const line = (name: string): string =>
-      `${isInteger.replaceAll("NAME", `(${name})`)} long long x_${name} = (long long)(${name});`;
+      `_Static_assert(__builtin_classify_type(${name}) >= 1 && __builtin_classify_type(${name}) <= 4, ""); ` +
+      `long long x_${name} = (long long)(${name}); signed char s_${name} = (${name}) < 0;`;
     const rejected = this.rejectedLines(head + names.map(line).join("\n"));
     const kept = names.filter((_, index) => !rejected.has(headLines + index + 1));
-    const values = new Map<string, bigint>();
     const ir = this.compile(head + kept.map(line).join("\n"), ["-S", "-emit-llvm", "-O0", "-o", "-"]);
-    for (const [, name, value] of ir.matchAll(/^@x_(\w+) = [^\n]*?global i64 (-?\d+|zeroinitializer)/gm)) {
-      values.set(name as string, BigInt(value as string));
-    }
-    return new Map(names.flatMap((name) => {
-      const value = values.get(name);
-      return value === undefined ? [] : [[name, value] as const];
-    }));
+    const read = (prefix: string): Map<string, bigint> => {
+      const pattern = new RegExp(`^@${prefix}_(\\w+) = [^\\n]*?global i\\d+ (-?\\d+)`, "gm");
+      return new Map([...ir.matchAll(pattern)].map(([, name, value]) => [name as string, BigInt(value as string)]));
+    };
+    const values = read("x");
+    const negative = read("s");
+    return new Map(
+      kept.map((name) => {
+        const value = values.get(name);
+        if (value === undefined) throw new Error(`no value of ${name} in the compiler's output`);
+        return [name, negative.get(name) === 0n ? BigInt.asUintN(64, value) : value] as const;
+      }),
+    );
   }
 }

@@ -5,6 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { callsFile, numbersFile, stubs } from "./calls.ts";
 import { Clang } from "./clang.ts";
+import { constantFiles } from "./constants.ts";
 import { errnoFile } from "./errno.ts";
 import { installedHeaders, repository, sourceFolder } from "./headers.ts";
 import { declarations, definitions, systemCallTable } from "./prototypes.ts";
@@ -22,6 +23,7 @@ function generate(): Map<string, string> {
     "calls.ts",
     callsFile(stubs(calls, declarations(source, clang), definitions(source))),
   );
+  for (const [name, text] of constantFiles(source, headers, clang).files) files.set(name, text);
   return files;
 }
 

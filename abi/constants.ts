@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// src/abi/constants
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Clang, Macro } from "./clang.ts";
+import { domains, type Domain } from "./domains.ts";
+import { banner, doc } from "./write.ts";
+
+/** The #defines and enums of a header of the kernel's own that match, as text to compile. */
+function internalText(source: string, header: string, names: RegExp): { text: string; macros: Macro[] } {
+  const path = join(source, header);
+  const whole = readFileSync(path, "utf8").replace(/\/\*[^]*?\*\//g, " ").replaceAll("\\\n", " ");
+  let text = "";
+  const macros: Macro[] = [];
+  for (const [line, name, body] of whole.matchAll(/^#\s*define[ \t]+(\w+)[ \t]+(.+)$/gm)) {
+    if (!names.test(name as string)) continue;
+    text += `#undef ${name}\n${line}\n`;
+    macros.push({ name: name as string, file: path, body: (body as string).trim() });
+  }
+  for (const [, list] of whole.matchAll(/\benum\s+\w*\s*(\{[^{}]*\})/g)) {
+    const constants = [...(list as string).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(([, name]) => name as string);
+    if (!constants.some((name) => names.test(name))) continue;
+    text += `enum ${list};\n`;
+    for (const name of constants) if (names.test(name)) macros.push({ name, file: path, body: "" });
+  }
+  return { text, macros };
+}
+
+/** The body of a macro, with the names in it replaced by their bodies. */
+function expanded(body: string, bodies: ReadonlyMap<string, string>, depth = 4): string {
+  if (depth === 0) return body;
+  return body.replace(/\b[A-Za-z_]\w*\b(?!\s*\()/g, (name) => {
+    const inner = bodies.get(name);
+    return inner === undefined ? name : expanded(inner, bodies, depth - 1);
+  });
+}
+
+/** Octal, hexadecimal or decimal, as C wrote it. */
+function literal(value: bigint, body: string): string {
+  const magnitude = value < 0n ? -value : value;
+  const sign = value < 0n ? "-" : "";
+  const big = value < -(2n ** 31n) || value >= 2n ** 32n ? "n" : "";
+  if (magnitude > 9n && /\b0x|<<|\b_IO/i.test(body)) return `${sign}0x${magnitude.toString(16)}${big}`;
+  if (/\b0[0-7]+\b/.test(body)) return `${sign}0o${magnitude.toString(8)}${big}`;
+  if (magnitude > 9n && body.includes("|")) return `${sign}0x${magnitude.toString(16)}${big}`;
+  return `${value}${big}`;
+}
+
+function domainFile(domain: Domain, source: string, headers: string, clang: Clang): { text: string; count: number } {
+  const include = (list: readonly string[]): string => list.map((name) => `#include <${name}>\n`).join("");
+  let program = include(domain.before ?? []) + include(domain.headers);
+  const origins = new Set([...domain.headers, ...(domain.also ?? [])].map((name) => join(headers, name)));
+  const candidates = new Map<string, Macro>();
+  const add = (macro: Macro): void => {
+    if (!candidates.has(macro.name)) candidates.set(macro.name, macro);
+  };
+  const macros = clang.macros(program);
+  const bodies = new Map(macros.map(({ name, body }) => [name, body]));
+  for (const macro of [...macros, ...clang.enumConstants(program)]) {
+    if (!origins.has(macro.file)) continue;
+    if (domain.only ? !domain.only.test(macro.name) : macro.name.startsWith("__")) continue;
+    add(macro);
+  }
+  for (const { header, names } of domain.internal ?? []) {
+    const { text, macros } = internalText(source, header, names);
+    program += text;
+    for (const macro of macros) {
+      bodies.set(macro.name, macro.body);
+      add(macro);
+    }
+  }
+  const names = [...candidates.keys()];
+  const values = clang.evaluate(program, names);
+  const strings = clang.strings(program, names.filter((name) => !values.has(name) && candidates.get(name)?.body.includes('"')));
+  let text = banner + doc(domain.about) + "\n";
+  let count = 0;
+  // In the order of the headers, and of their lines: enums after the macros of a domain.
+  for (const { name, body } of candidates.values()) {
+    const value = values.get(name);
+    const string = strings.get(name);
+    if (value === undefined && string === undefined) continue;
+    const right = value === undefined ? JSON.stringify(string) : literal(value, expanded(body, bodies));
+    text += `export const ${name} = ${right};\n`;
+    count += 1;
+  }
+  if (count === 0) throw new Error(`constants/${domain.name}.ts would be empty`);
+  return { text, count };
+}
+
+/** The files of src/abi/constants, by their name, and how many constants they have. */
+export function constantFiles(source: string, headers: string, clang: Clang): { files: Map<string, string>; count: number } {
+  const files = new Map<string, string>();
+  let total = 0;
+  for (const domain of domains) {
+    const { text, count } = domainFile(domain, source, headers, clang);
+    files.set(`constants/${domain.name}.ts`, text);
+    total += count;
+  }
+  return { files, count: total };
+}

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* <linux/shm.h> includes it for getpagesize(). */
+#pragma once
