@@ -1,0 +1,133 @@
+// The published package: what is in it, and that it works in an empty project, offline.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+
+const top = join(import.meta.dirname, "..");
+
+/** The most that a compressed kernel may weigh, in bytes. */
+const budgets = { "full.wasm.br": 4_000_000, "fs.wasm.br": 2_000_000 };
+
+/** The most that all else in the package may weigh together, in bytes. */
+const restBudget = 2_000_000;
+
+/** Without what npm and the test runner tell their children, which would change these. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|NODE_TEST_CONTEXT|NODE_OPTIONS)/.test(name),
+  ),
+);
+
+/** Runs a command to its end and gives its standard output; throws with both outputs if it fails. */
+async function run(cwd: string, command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, { cwd, env, maxBuffer: 64 << 20 });
+  return stdout;
+}
+
+suite("the package", () => {
+  let folder: string;
+  let project: string;
+  let installed: string;
+  let files: string[];
+  let manifest: { version: string; exports: Record<string, string | Record<string, string>> };
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "liblinux-package-"));
+    await run(top, "npm", "pack", "--pack-destination", folder);
+    const [tarball = ""] = await readdir(folder);
+    project = join(folder, "project");
+    await mkdir(project);
+    await writeFile(join(project, "package.json"), JSON.stringify({ type: "module" }));
+    await run(project, "npm", "install", "--offline", "--no-audit", join(folder, tarball));
+    installed = join(project, "node_modules", "liblinux");
+    manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
+    const entries = await readdir(installed, { recursive: true, withFileTypes: true });
+    files = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1))
+      .toSorted();
+  });
+
+  after(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test("brings no other package", async () => {
+    const names = await readdir(join(project, "node_modules"));
+    assert.deepEqual(
+      names.filter((name) => !name.startsWith(".")),
+      ["liblinux"],
+    );
+  });
+
+  test("holds JavaScript, declarations, kernels and licences, and nothing else", () => {
+    const expected =
+      /^(package\.json|README\.md|LICENSE|LICENSES\/[\w.-]+|kernels\/(manifest\.json|(fs|full)\.wasm\.br)|dist\/.*\.(js|d\.ts))$/;
+    assert.deepEqual(
+      files.filter((path) => !expected.test(path)),
+      [],
+    );
+    for (const path of [
+      "README.md",
+      "LICENSE",
+      "LICENSES/GPL-2.0-only.txt",
+      "kernels/manifest.json",
+    ]) {
+      assert.ok(files.includes(path), path);
+    }
+  });
+
+  test("keeps to its budgets", async () => {
+    let rest = 0;
+    for (const path of files) {
+      if (!path.startsWith("kernels/")) rest += (await stat(join(installed, path))).size;
+    }
+    assert.ok(rest <= restBudget, `${rest} bytes beside the kernels`);
+    for (const [name, budget] of Object.entries(budgets)) {
+      const { size } = await stat(join(installed, "kernels", name));
+      assert.ok(size <= budget, `${name}: ${size} bytes, ${budget} allowed`);
+    }
+  });
+
+  test("has a file, with declarations, behind every export", () => {
+    for (const [name, target] of Object.entries(manifest.exports)) {
+      for (const path of typeof target === "string" ? [target] : Object.values(target)) {
+        const [start = "", end = ""] = path.slice(2).split("*");
+        const found = files.some((file) => file.startsWith(start) && file.endsWith(end));
+        assert.ok(found, `${name}: ${path}`);
+      }
+    }
+  });
+
+  test("boots a kernel from JavaScript", async () => {
+    const script = `
+      import { Kernel } from "liblinux";
+      await using kernel = await Kernel.boot({ profile: "fs" });
+      console.log(await kernel.init.getpid());
+    `;
+    await writeFile(join(project, "boot.js"), script);
+    assert.equal(await run(project, process.execPath, "boot.js"), "1\n");
+  });
+
+  test("has declarations that compile in a project with strict checks and no other types", async () => {
+    const script = `
+      import { Kernel } from "liblinux";
+      await using kernel = await Kernel.boot({ profile: "fs" });
+      const pid: number = await kernel.init.getpid();
+      export { pid };
+    `;
+    await writeFile(join(project, "types.ts"), script);
+    const options = "--noEmit --strict --target esnext --module nodenext --types  --lib esnext,dom";
+    const tsc = join(top, "node_modules", "typescript", "bin", "tsc");
+    await run(project, process.execPath, tsc, ...options.split(" "), "types.ts");
+  });
+
+  test("has a program that says how it is used", async () => {
+    const program = join(project, "node_modules", ".bin", "liblinux");
+    assert.match(await run(project, program, "--help"), /^usage: liblinux/im);
+  });
+});
