@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // src/abi/numbers.ts and src/abi/calls.ts
-import { copyBack, joined, kinds, leftOut, returnsAddress, type ParamKind } from "./overrides.ts";
+import { copyBack, joined, kinds, leftOut, lengthUnits, returnsAddress, type ParamKind } from "./overrides.ts";
 import type { Call, Parameter, Prototype } from "./prototypes.ts";
 import { banner, doc } from "./write.ts";
 
@@ -178,6 +178,8 @@ export interface CallDescriptor {
    * may exceed the buffer, as getxattr(2) with size 0 or recvfrom(2) with MSG_TRUNC.
    */
   readonly copyBack?: number;
+  /** Buffers whose size another parameter tells: [buffer, length, bytes a unit of length]. */
+  readonly lengths?: readonly (readonly [number, number, number])[];
 }
 `;
 
@@ -253,7 +255,23 @@ function descriptor(constant: string, call: Call, args: readonly Argument[]): st
   if (returnsAddress.includes(call.name)) parts.push("returnsAddress: true");
   const back = copyBack[call.name];
   if (back) parts.push(`copyBack: ${args.findIndex(({ name }) => name === back)}`);
+  const sized = lengthsOf(call.name, args);
+  if (sized.length > 0) parts.push(`lengths: [${sized.map((one) => `[${one.join(", ")}]`).join(", ")}]`);
   const line = `const ${constant}: CallDescriptor = { ${parts.join(", ")} };\n`;
   if (line.length <= 101) return line;
   return `const ${constant}: CallDescriptor = {\n${parts.map((one) => `  ${one},\n`).join("")}};\n`;
+}
+
+const LENGTH_NAME = /(len|siz|size|count|nbytes|msgsz)$/;
+
+/** A length follows its buffer, and is named so, where the kernel's prototypes have one. */
+function lengthsOf(call: string, args: readonly Argument[]): (readonly [number, number, number])[] {
+  const lengths: (readonly [number, number, number])[] = [];
+  for (const [index, { kind }] of args.entries()) {
+    const next = args[index + 1];
+    if (!["in", "out", "inout"].includes(kind) || next?.kind !== "int") continue;
+    const unit = lengthUnits[call]?.[next.name] ?? (LENGTH_NAME.test(next.name) ? 1 : 0);
+    if (unit > 0) lengths.push([index, index + 1, unit]);
+  }
+  return lengths;
 }

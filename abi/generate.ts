@@ -5,9 +5,12 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { callsFile, numbersFile, stubs } from "./calls.ts";
 import { Clang } from "./clang.ts";
+import { structBase } from "./classes.ts";
 import { constantFiles } from "./constants.ts";
 import { errnoFile } from "./errno.ts";
+import { hostFile } from "./host.ts";
 import { installedHeaders, repository, sourceFolder } from "./headers.ts";
+import { banner } from "./write.ts";
 import { declarations, definitions, systemCallTable } from "./prototypes.ts";
 
 /** The generated files, by their path in src/abi. */
@@ -24,13 +27,19 @@ function generate(): Map<string, string> {
     callsFile(stubs(calls, declarations(source, clang), definitions(source))),
   );
   for (const [name, text] of constantFiles(source, headers, clang).files) files.set(name, text);
+  files.set("struct.ts", `${banner}${structBase}`);
+  const host = hostFile(headers, clang);
+  if (host !== undefined) files.set("host.ts", host);
   return files;
 }
 
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 const output = join(repository, "src/abi");
 const files = generate();
-const stale = globSync("**/*.ts", { cwd: output }).filter((name) => !files.has(name));
+// Only what an earlier run wrote: a file that somebody put there by hand is not ours to remove.
+const stale = globSync("**/*.ts", { cwd: output }).filter(
+  (name) => !files.has(name) && readFileSync(join(output, name), "utf8").startsWith(banner),
+);
 const differing = [...files.keys()].filter((name) => {
   const path = join(output, name);
   return !existsSync(path) || readFileSync(path, "utf8") !== files.get(name);

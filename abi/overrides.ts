@@ -57,6 +57,13 @@ export const copyBack: Readonly<Record<string, string>> = {
   syslog: "buf",
 };
 
+/** Lengths that count structures: bytes of one, by the name of the length. */
+export const lengthUnits: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  epoll_pwait: { maxevents: 16 },
+  epoll_pwait2: { maxevents: 16 },
+  ppoll_time64: { nfds: 8 },
+};
+
 /**
  * Kinds that the type does not give. By default `const char *` is a string,
  * another pointer to const "in", and a pointer "inout". "out" is for what is

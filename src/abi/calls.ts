@@ -54,6 +54,8 @@ export interface CallDescriptor {
    * may exceed the buffer, as getxattr(2) with size 0 or recvfrom(2) with MSG_TRUNC.
    */
   readonly copyBack?: number;
+  /** Buffers whose size another parameter tells: [buffer, length, bytes a unit of length]. */
+  readonly lengths?: readonly (readonly [number, number, number])[];
 }
 
 const IO_SETUP: CallDescriptor = { nr: NR.io_setup, name: "io_setup", params: ["int", "inout"] };
@@ -71,52 +73,61 @@ const SETXATTR: CallDescriptor = {
   nr: NR.setxattr,
   name: "setxattr",
   params: ["string", "string", "in", "int", "int"],
+  lengths: [[2, 3, 1]],
 };
 const LSETXATTR: CallDescriptor = {
   nr: NR.lsetxattr,
   name: "lsetxattr",
   params: ["string", "string", "in", "int", "int"],
+  lengths: [[2, 3, 1]],
 };
 const FSETXATTR: CallDescriptor = {
   nr: NR.fsetxattr,
   name: "fsetxattr",
   params: ["int", "string", "in", "int", "int"],
+  lengths: [[2, 3, 1]],
 };
 const GETXATTR: CallDescriptor = {
   nr: NR.getxattr,
   name: "getxattr",
   params: ["string", "string", "out", "int"],
   copyBack: 2,
+  lengths: [[2, 3, 1]],
 };
 const LGETXATTR: CallDescriptor = {
   nr: NR.lgetxattr,
   name: "lgetxattr",
   params: ["string", "string", "out", "int"],
   copyBack: 2,
+  lengths: [[2, 3, 1]],
 };
 const FGETXATTR: CallDescriptor = {
   nr: NR.fgetxattr,
   name: "fgetxattr",
   params: ["int", "string", "out", "int"],
   copyBack: 2,
+  lengths: [[2, 3, 1]],
 };
 const LISTXATTR: CallDescriptor = {
   nr: NR.listxattr,
   name: "listxattr",
   params: ["string", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const LLISTXATTR: CallDescriptor = {
   nr: NR.llistxattr,
   name: "llistxattr",
   params: ["string", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const FLISTXATTR: CallDescriptor = {
   nr: NR.flistxattr,
   name: "flistxattr",
   params: ["int", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const REMOVEXATTR: CallDescriptor = {
   nr: NR.removexattr,
@@ -138,6 +149,7 @@ const GETCWD: CallDescriptor = {
   name: "getcwd",
   params: ["out", "int"],
   copyBack: 0,
+  lengths: [[0, 1, 1]],
 };
 const EPOLL_CTL: CallDescriptor = {
   nr: NR.epoll_ctl,
@@ -148,6 +160,7 @@ const EPOLL_PWAIT: CallDescriptor = {
   nr: NR.epoll_pwait,
   name: "epoll_pwait",
   params: ["int", "inout", "int", "int", "in", "int"],
+  lengths: [[1, 2, 16], [4, 5, 1]],
 };
 const FCNTL64: CallDescriptor = {
   nr: NR.fcntl64,
@@ -254,6 +267,7 @@ const GETDENTS64: CallDescriptor = {
   name: "getdents64",
   params: ["int", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const LLSEEK: CallDescriptor = {
   nr: NR.llseek,
@@ -265,8 +279,14 @@ const READ: CallDescriptor = {
   name: "read",
   params: ["int", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
-const WRITE: CallDescriptor = { nr: NR.write, name: "write", params: ["int", "in", "int"] };
+const WRITE: CallDescriptor = {
+  nr: NR.write,
+  name: "write",
+  params: ["int", "in", "int"],
+  lengths: [[1, 2, 1]],
+};
 const READV: CallDescriptor = { nr: NR.readv, name: "readv", params: ["int", "iov-out", "int"] };
 const WRITEV: CallDescriptor = { nr: NR.writev, name: "writev", params: ["int", "iov-in", "int"] };
 const PREAD64: CallDescriptor = {
@@ -274,11 +294,13 @@ const PREAD64: CallDescriptor = {
   name: "pread64",
   params: ["int", "out", "int", "long64"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const PWRITE64: CallDescriptor = {
   nr: NR.pwrite64,
   name: "pwrite64",
   params: ["int", "in", "int", "long64"],
+  lengths: [[1, 2, 1]],
 };
 const PREADV: CallDescriptor = {
   nr: NR.preadv,
@@ -294,6 +316,7 @@ const SENDFILE64: CallDescriptor = {
   nr: NR.sendfile64,
   name: "sendfile64",
   params: ["int", "int", "inout", "int"],
+  lengths: [[2, 3, 1]],
 };
 const SIGNALFD4: CallDescriptor = {
   nr: NR.signalfd4,
@@ -309,12 +332,14 @@ const SPLICE: CallDescriptor = {
   nr: NR.splice,
   name: "splice",
   params: ["int", "inout", "int", "inout", "int", "int"],
+  lengths: [[3, 4, 1]],
 };
 const READLINKAT: CallDescriptor = {
   nr: NR.readlinkat,
   name: "readlinkat",
   params: ["int", "string", "out", "int"],
   copyBack: 2,
+  lengths: [[2, 3, 1]],
 };
 const FSTATAT64: CallDescriptor = {
   nr: NR.fstatat64,
@@ -355,6 +380,7 @@ const INIT_MODULE: CallDescriptor = {
   nr: NR.init_module,
   name: "init_module",
   params: ["in", "int", "string"],
+  lengths: [[0, 1, 1]],
 };
 const DELETE_MODULE: CallDescriptor = {
   nr: NR.delete_module,
@@ -371,6 +397,7 @@ const SYSLOG: CallDescriptor = {
   name: "syslog",
   params: ["int", "out", "int"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const SCHED_SETPARAM: CallDescriptor = {
   nr: NR.sched_setparam,
@@ -407,21 +434,25 @@ const RT_SIGSUSPEND: CallDescriptor = {
   nr: NR.rt_sigsuspend,
   name: "rt_sigsuspend",
   params: ["in", "int"],
+  lengths: [[0, 1, 1]],
 };
 const RT_SIGACTION: CallDescriptor = {
   nr: NR.rt_sigaction,
   name: "rt_sigaction",
   params: ["int", "in", "out", "int"],
+  lengths: [[2, 3, 1]],
 };
 const RT_SIGPROCMASK: CallDescriptor = {
   nr: NR.rt_sigprocmask,
   name: "rt_sigprocmask",
   params: ["int", "in", "out", "int"],
+  lengths: [[2, 3, 1]],
 };
 const RT_SIGPENDING: CallDescriptor = {
   nr: NR.rt_sigpending,
   name: "rt_sigpending",
   params: ["out", "int"],
+  lengths: [[0, 1, 1]],
 };
 const RT_SIGQUEUEINFO: CallDescriptor = {
   nr: NR.rt_sigqueueinfo,
@@ -484,11 +515,13 @@ const MSGRCV: CallDescriptor = {
   nr: NR.msgrcv,
   name: "msgrcv",
   params: ["int", "inout", "int", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const MSGSND: CallDescriptor = {
   nr: NR.msgsnd,
   name: "msgsnd",
   params: ["int", "in", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const SEMCTL: CallDescriptor = {
   nr: NR.semctl,
@@ -508,9 +541,19 @@ const SOCKETPAIR: CallDescriptor = {
   name: "socketpair",
   params: ["int", "int", "int", "out"],
 };
-const BIND: CallDescriptor = { nr: NR.bind, name: "bind", params: ["int", "in", "int"] };
+const BIND: CallDescriptor = {
+  nr: NR.bind,
+  name: "bind",
+  params: ["int", "in", "int"],
+  lengths: [[1, 2, 1]],
+};
 const ACCEPT: CallDescriptor = { nr: NR.accept, name: "accept", params: ["int", "inout", "inout"] };
-const CONNECT: CallDescriptor = { nr: NR.connect, name: "connect", params: ["int", "in", "int"] };
+const CONNECT: CallDescriptor = {
+  nr: NR.connect,
+  name: "connect",
+  params: ["int", "in", "int"],
+  lengths: [[1, 2, 1]],
+};
 const GETSOCKNAME: CallDescriptor = {
   nr: NR.getsockname,
   name: "getsockname",
@@ -525,17 +568,20 @@ const SENDTO: CallDescriptor = {
   nr: NR.sendto,
   name: "sendto",
   params: ["int", "in", "int", "int", "in", "int"],
+  lengths: [[1, 2, 1], [4, 5, 1]],
 };
 const RECVFROM: CallDescriptor = {
   nr: NR.recvfrom,
   name: "recvfrom",
   params: ["int", "out", "int", "int", "inout", "inout"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const SETSOCKOPT: CallDescriptor = {
   nr: NR.setsockopt,
   name: "setsockopt",
   params: ["int", "int", "int", "in", "int"],
+  lengths: [[3, 4, 1]],
 };
 const GETSOCKOPT: CallDescriptor = {
   nr: NR.getsockopt,
@@ -564,6 +610,7 @@ const ADD_KEY: CallDescriptor = {
   nr: NR.add_key,
   name: "add_key",
   params: ["string", "string", "in", "int", "int"],
+  lengths: [[2, 3, 1]],
 };
 const REQUEST_KEY: CallDescriptor = {
   nr: NR.request_key,
@@ -657,6 +704,7 @@ const SENDMMSG: CallDescriptor = {
   nr: NR.sendmmsg,
   name: "sendmmsg",
   params: ["int", "inout", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const PROCESS_VM_READV: CallDescriptor = {
   nr: NR.process_vm_readv,
@@ -682,6 +730,7 @@ const SCHED_GETATTR: CallDescriptor = {
   nr: NR.sched_getattr,
   name: "sched_getattr",
   params: ["int", "inout", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const RENAMEAT2: CallDescriptor = {
   nr: NR.renameat2,
@@ -698,17 +747,24 @@ const GETRANDOM: CallDescriptor = {
   name: "getrandom",
   params: ["out", "int", "int"],
   copyBack: 0,
+  lengths: [[0, 1, 1]],
 };
 const MEMFD_CREATE: CallDescriptor = {
   nr: NR.memfd_create,
   name: "memfd_create",
   params: ["string", "int"],
 };
-const BPF: CallDescriptor = { nr: NR.bpf, name: "bpf", params: ["int", "inout", "int"] };
+const BPF: CallDescriptor = {
+  nr: NR.bpf,
+  name: "bpf",
+  params: ["int", "inout", "int"],
+  lengths: [[1, 2, 1]],
+};
 const COPY_FILE_RANGE: CallDescriptor = {
   nr: NR.copy_file_range,
   name: "copy_file_range",
   params: ["int", "inout", "int", "inout", "int", "int"],
+  lengths: [[3, 4, 1]],
 };
 const PREADV2: CallDescriptor = {
   nr: NR.preadv2,
@@ -789,6 +845,7 @@ const PPOLL_TIME64: CallDescriptor = {
   nr: NR.ppoll_time64,
   name: "ppoll_time64",
   params: ["inout", "int", "inout", "in", "int"],
+  lengths: [[0, 1, 8], [3, 4, 1]],
 };
 const IO_PGETEVENTS_TIME64: CallDescriptor = {
   nr: NR.io_pgetevents_time64,
@@ -799,17 +856,20 @@ const RECVMMSG_TIME64: CallDescriptor = {
   nr: NR.recvmmsg_time64,
   name: "recvmmsg_time64",
   params: ["int", "inout", "int", "int", "inout"],
+  lengths: [[1, 2, 1]],
 };
 const MQ_TIMEDSEND_TIME64: CallDescriptor = {
   nr: NR.mq_timedsend_time64,
   name: "mq_timedsend_time64",
   params: ["int", "in", "int", "int", "in"],
+  lengths: [[1, 2, 1]],
 };
 const MQ_TIMEDRECEIVE_TIME64: CallDescriptor = {
   nr: NR.mq_timedreceive_time64,
   name: "mq_timedreceive_time64",
   params: ["int", "out", "int", "out", "in"],
   copyBack: 1,
+  lengths: [[1, 2, 1]],
 };
 const SEMTIMEDOP_TIME64: CallDescriptor = {
   nr: NR.semtimedop_time64,
@@ -820,6 +880,7 @@ const RT_SIGTIMEDWAIT_TIME64: CallDescriptor = {
   nr: NR.rt_sigtimedwait_time64,
   name: "rt_sigtimedwait_time64",
   params: ["in", "out", "in", "int"],
+  lengths: [[2, 3, 1]],
 };
 const FUTEX_TIME64: CallDescriptor = {
   nr: NR.futex_time64,
@@ -868,11 +929,17 @@ const FSCONFIG: CallDescriptor = {
   params: ["int", "int", "string", "string", "int"],
 };
 const FSPICK: CallDescriptor = { nr: NR.fspick, name: "fspick", params: ["int", "string", "int"] };
-const CLONE3: CallDescriptor = { nr: NR.clone3, name: "clone3", params: ["in", "int"] };
+const CLONE3: CallDescriptor = {
+  nr: NR.clone3,
+  name: "clone3",
+  params: ["in", "int"],
+  lengths: [[0, 1, 1]],
+};
 const OPENAT2: CallDescriptor = {
   nr: NR.openat2,
   name: "openat2",
   params: ["int", "string", "in", "int"],
+  lengths: [[2, 3, 1]],
 };
 const FACCESSAT2: CallDescriptor = {
   nr: NR.faccessat2,
@@ -883,16 +950,19 @@ const PROCESS_MADVISE: CallDescriptor = {
   nr: NR.process_madvise,
   name: "process_madvise",
   params: ["int", "in", "int", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const EPOLL_PWAIT2: CallDescriptor = {
   nr: NR.epoll_pwait2,
   name: "epoll_pwait2",
   params: ["int", "inout", "int", "in", "in", "int"],
+  lengths: [[1, 2, 16], [4, 5, 1]],
 };
 const MOUNT_SETATTR: CallDescriptor = {
   nr: NR.mount_setattr,
   name: "mount_setattr",
   params: ["int", "string", "int", "in", "int"],
+  lengths: [[3, 4, 1]],
 };
 const QUOTACTL_FD: CallDescriptor = {
   nr: NR.quotactl_fd,
@@ -903,6 +973,7 @@ const LANDLOCK_CREATE_RULESET: CallDescriptor = {
   nr: NR.landlock_create_ruleset,
   name: "landlock_create_ruleset",
   params: ["in", "int", "int"],
+  lengths: [[0, 1, 1]],
 };
 const LANDLOCK_ADD_RULE: CallDescriptor = {
   nr: NR.landlock_add_rule,
@@ -938,6 +1009,7 @@ const STATMOUNT: CallDescriptor = {
   nr: NR.statmount,
   name: "statmount",
   params: ["in", "inout", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const LISTMOUNT: CallDescriptor = {
   nr: NR.listmount,
@@ -953,6 +1025,7 @@ const LSM_SET_SELF_ATTR: CallDescriptor = {
   nr: NR.lsm_set_self_attr,
   name: "lsm_set_self_attr",
   params: ["int", "inout", "int", "int"],
+  lengths: [[1, 2, 1]],
 };
 const LSM_LIST_MODULES: CallDescriptor = {
   nr: NR.lsm_list_modules,
