@@ -11,6 +11,9 @@ import { banner, doc } from "./write.ts";
 const HEADER = join(overlay, "include/uapi/asm/host.h");
 const INCLUDE = "#include <asm/host.h>\n";
 
+/** How the comment on a function that may suspend begins. */
+const SUSPENDS = "Suspends";
+
 interface HostFunction {
   readonly direction: string;
   /** Its name as an import or export, without lkl_. */
@@ -68,7 +71,9 @@ function interfaceText(name: string, about: string, functions: readonly HostFunc
     const prototype = parameters.map((one) => `${one.type} ${one.name}`.replace("* ", "*")).join(", ");
     const text = comment.replaceAll("\n", " ").replace(/@(\w+)/g, "`$1`");
     const about = doc(`${text}\n\n\`${`${result} ${member}`.replace("* ", "*")}(${prototype || "void"})\``, "  ");
-    return `${about}  ${member}(${list}): ${typescriptType(result)};\n`;
+    const type = typescriptType(result);
+    const returned = comment.startsWith(SUSPENDS) ? `${type} | Promise<${type}>` : type;
+    return `${about}  ${member}(${list}): ${returned};\n`;
   });
   return `${doc(about)}export interface ${name} {\n${members.join("\n")}}\n`;
 }
@@ -104,7 +109,7 @@ export function hostFile(headers: string, clang: Clang): string | undefined {
     throw new Error(`host.h: read ${functions.length} of ${declaredCount} functions`);
   }
   const imports = functions.filter(({ direction }) => direction === "IMPORT");
-  const suspending = imports.filter(({ comment }) => comment.startsWith("Suspends"));
+  const suspending = imports.filter(({ comment }) => comment.startsWith(SUSPENDS));
   return [
     `${banner}import { Struct, viewOf } from "./struct.ts";\n`,
     constants,

@@ -165,21 +165,21 @@ export interface HostImports {
    *
    * `void thread_switch(struct task_struct *prev, struct task_struct *next, int dead)`
    */
-  thread_switch(prev: number, next: number, dead: number): void;
+  thread_switch(prev: number, next: number, dead: number): void | Promise<void>;
 
   /**
    * Suspends. Return when an interrupt is pending.
    *
    * `void cpu_idle(void)`
    */
-  cpu_idle(): void;
+  cpu_idle(): void | Promise<void>;
 
   /**
    * Suspends. Return when the host's event loop has turned once.
    *
    * `void cpu_yield(void)`
    */
-  cpu_yield(): void;
+  cpu_yield(): void | Promise<void>;
 
   /**
    * A busy kernel asks now and then: raise LKL_IRQ_TIMER if it is due, and return whether
@@ -240,7 +240,7 @@ export interface HostImports {
    *
    * `int user_enter(struct task_struct *task, struct pt_regs *regs, int flags)`
    */
-  user_enter(task: number, regs: number, flags: number): number;
+  user_enter(task: number, regs: number, flags: number): number | Promise<number>;
 
   /**
    * The next task to look after, or NULL: one that sleeps in LKL_USER_WAIT and has a call
