@@ -23,6 +23,9 @@ export const toolchain = {
   "libc6-dev": "/usr/include/stdio.h",
 };
 
+/** Installs the kernel's headers, which src/abi is generated from. @type {Packages} */
+export const headers = { ...toolchain, rsync: "rsync" };
+
 /** Makes the sample image of the demonstration. @type {Packages} */
 export const samples = { e2fsprogs: "mke2fs" };
 

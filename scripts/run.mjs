@@ -9,7 +9,7 @@ import { delimiter, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { installDependencies } from "./dependencies.mjs";
-import { installPackages, references, samples, toolchain } from "./packages.mjs";
+import { headers, installPackages, references, samples, toolchain } from "./packages.mjs";
 import { runtimePath } from "./runtimes.mjs";
 
 /**
@@ -77,7 +77,7 @@ const tasks = {
   },
   abi: {
     about: "generates src/abi from the kernel's headers (--check compares)",
-    packages: toolchain,
+    packages: headers,
     steps: (args) => [["abi/generate.ts", ...args]],
   },
   build: {
@@ -104,7 +104,7 @@ const tasks = {
   },
   check: {
     about: "format, lint, typecheck and abi, changing nothing",
-    packages: toolchain,
+    packages: headers,
     steps: () => [[oxfmt, "--check"], lint, ...typecheck, ["abi/generate.ts", "--check"]],
   },
 };
