@@ -16,8 +16,8 @@ const layers = [
   ["syscall"],
   ["fs", "net"],
   ["ipc", "uring", "uintr"],
-  ["kernel.ts", "index.ts"],
   ["platform"],
+  ["kernel.ts", "index.ts"],
   ["cli"],
 ];
 

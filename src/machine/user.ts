@@ -72,16 +72,36 @@ export class UserTask {
   }
 
   /**
-   * Make a system call; the result is what the kernel returns, a negative errno included.
-   * Must not be called while the task is busy.
+   * Make a system call. `resolve` gets what the kernel returns, a negative errno included, and
+   * `reject` why it never will. Must not be called while the task is busy.
    */
-  call(nr: number, a: number, b: number, c: number, d: number, e: number, f: number): Promise<number> {
-    return this.#tasks.call(this, LKL_USER_CALL, nr, a, b, c, d, e, f);
+  start(
+    nr: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+    resolve: (result: number) => void,
+    reject: (why: Error) => void,
+  ): void {
+    this.#tasks.start(this, LKL_USER_CALL, nr, a, b, c, d, e, f, resolve, reject);
+  }
+
+  /** As {@link start}, with a promise. */
+  call(nr: number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): Promise<number> {
+    return new Promise((resolve, reject) => this.start(nr, a, b, c, d, e, f, resolve, reject));
   }
 
   /** Run the WebAssembly function (i32) → i32 in this slot of the kernel's table. */
-  run(slot: number, argument: number): Promise<number> {
-    return this.#tasks.call(this, LKL_USER_RUN, slot, argument, 0, 0, 0, 0, 0);
+  run(
+    slot: number,
+    argument: number,
+    resolve: (result: number) => void,
+    reject: (why: Error) => void,
+  ): void {
+    this.#tasks.start(this, LKL_USER_RUN, slot, argument, 0, 0, 0, 0, 0, resolve, reject);
   }
 
   /** End the call with EINTR if it sleeps, or does so later, interruptibly. */
@@ -132,7 +152,8 @@ export class UserTasks {
     return this.#memory.i32[task.regs + index]!;
   }
 
-  call(
+  /** @internal */
+  start(
     task: UserTask,
     event: number,
     nr: number,
@@ -142,9 +163,11 @@ export class UserTasks {
     d: number,
     e: number,
     f: number,
-  ): Promise<number> {
-    if (this.#failed) return Promise.reject(this.#failed);
-    if (task.exited !== null) return Promise.reject(new TaskExitedError(task.pid, task.exited));
+    resolve: (result: number) => void,
+    reject: (why: Error) => void,
+  ): void {
+    if (this.#failed) return reject(this.#failed);
+    if (task.exited !== null) return reject(new TaskExitedError(task.pid, task.exited));
     const { i32 } = this.#memory;
     const regs = task.regs;
     i32[regs + REG_NR] = nr;
@@ -154,20 +177,16 @@ export class UserTasks {
     i32[regs + REG_ARGS + 3] = d;
     i32[regs + REG_ARGS + 4] = e;
     i32[regs + REG_ARGS + 5] = f;
-    task.event = event;
     this.#cpu.inFlight++;
-    const result = new Promise<number>((resolve, reject) => {
-      task.resolve = resolve;
-      task.reject = reject;
-    });
-    if (this.#holder === task) {
-      task.event = NO_EVENT;
-      this.#release(event);
-    } else if (task.asleep) {
+    task.resolve = resolve;
+    task.reject = reject;
+    if (this.#holder === task) this.#release(event);
+    else {
+      task.event = event;
+      if (!task.asleep) return;
       task.asleep = false;
       this.#attend(task);
     }
-    return result;
   }
 
   abort(task: UserTask): void {
