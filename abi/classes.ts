@@ -148,7 +148,7 @@ class ClassWriter {
     const simple = scalarOf(field.type);
     if (simple) return scalarMember(field, label, simple);
     const nested = this.#nested(field, field.type, owner, uses);
-    if (!nested) return `\n  // ${label}: ${field.type} is not known\n`;
+    if (!nested) return `\n  // ${label}: has no members\n`;
     return `\n  get ${label}(): ${nested} {\n    return new ${nested}(this._view, ${at(field.offset)});\n  }\n`;
   }
 
@@ -159,13 +159,12 @@ class ClassWriter {
       uses.add(type);
       return className(type);
     }
-    if (field.fields.length === 0) return undefined;
+    // Fields carry offsets from the outermost record of the dump; elements of arrays have none.
+    const fields = named?.fields ?? field.fields.map((inner) => shifted(inner, field.offset));
+    if (fields.length === 0) return undefined;
     const name = owner + className(field.name);
-    // Fields carry offsets from the outermost record of the dump.
-    const base = field.offset;
-    const fields = field.fields.map((inner) => shifted(inner, base));
-    const size = this.#layouts.get(type)?.size ?? extent(fields, this.#layouts);
-    const align = this.#layouts.get(type)?.align ?? 1;
+    const size = named?.size ?? extent(fields, this.#layouts);
+    const align = named?.align ?? 1;
     this.write({ name: type, size, align, fields }, name, `The member \`${field.name}\` of {@link ${owner}}`);
     return name;
   }
@@ -182,11 +181,12 @@ class ClassWriter {
         `\n  set ${label}(value: Uint8Array) {\n    this._setBytes(${field.offset}, ${length}, value);\n  }\n`
       );
     }
-    const note = `\n  /** \`${element}${dimensions}\` */\n`;
+    const unnamed = /^(struct|union) .*\(/.exec(element);
+    const note = `\n  /** \`${unnamed ? `${unnamed[1]} {…}` : element}${dimensions}\` */\n`;
     if (!simple) {
       const nested = this.#nested(field, element, owner, uses);
       const size = this.#layouts.get(element)?.size;
-      if (!nested || size === undefined) return `\n  // ${label}: ${element}${dimensions} is not known\n`;
+      if (!nested || size === undefined) return `\n  // ${label}: has no members\n`;
       const where = `this._element(${field.offset}, ${size}, ${length}, index)`;
       return `${note}  ${label}(index: number): ${nested} {\n    return new ${nested}(this._view, ${where});\n  }\n`;
     }

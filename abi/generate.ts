@@ -10,6 +10,7 @@ import { constantFiles } from "./constants.ts";
 import { errnoFile } from "./errno.ts";
 import { hostFile } from "./host.ts";
 import { installedHeaders, repository, sourceFolder } from "./headers.ts";
+import { structFiles } from "./structs.ts";
 import { banner } from "./write.ts";
 import { declarations, definitions, systemCallTable } from "./prototypes.ts";
 
@@ -27,6 +28,7 @@ function generate(): Map<string, string> {
     callsFile(stubs(calls, declarations(source, clang), definitions(source))),
   );
   for (const [name, text] of constantFiles(source, headers, clang).files) files.set(name, text);
+  for (const [name, text] of structFiles(source, clang)) files.set(name, text);
   files.set("struct.ts", `${banner}${structBase}`);
   const host = hostFile(headers, clang);
   if (host !== undefined) files.set("host.ts", host);

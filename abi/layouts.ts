@@ -82,18 +82,21 @@ function nest(lines: readonly { line: Line; written: string }[], depth: number):
   const fields: Field[] = [];
   for (let index = 0; index < lines.length; ) {
     const { line, written } = lines[index] as (typeof lines)[number];
+    const start = index;
     let end = index + 1;
     while (end < lines.length && (lines[end] as (typeof lines)[number]).line.depth > depth) end += 1;
     const { type, name } = typeAndName(line.text);
+    index = end;
+    // A bit-field without a name is padding: all of its text is the type.
+    if (line.bits && /^(char|short|int|long)$/.test(name)) continue;
     fields.push({
       name,
       type,
       written: typeAndName(written).type,
       offset: line.offset,
       ...(line.bits ? { bits: line.bits } : {}),
-      fields: nest(lines.slice(index + 1, end), depth + 1),
+      fields: nest(lines.slice(start + 1, end), depth + 1),
     });
-    index = end;
   }
   return fields;
 }
