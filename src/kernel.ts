@@ -128,6 +128,9 @@ export class Kernel {
       added: (process) => processes.add(process),
       removed: (process) => processes.delete(process),
     };
+    void machine.stopped.then((why) => {
+      for (const process of processes) process.kernelStopped(why);
+    });
     const pid1 = new Process(context, init, 1, null, options.maxThreads ?? DEFAULT_MAX_THREADS);
     mapper.leader = pid1;
     const kernel = new Kernel(options, machine, bus, clock, processes, pid1, bootMs);

@@ -115,6 +115,7 @@ export class Process extends SystemCalls {
   #settingUp = false;
   #closed: Promise<void> | null = null;
   #ended = false;
+  readonly #rejectExited: (why: Error) => void;
   /** Settles when the process ended. Rejects if the kernel stops before. */
   readonly exited: Promise<ExitStatus>;
 
@@ -132,22 +133,25 @@ export class Process extends SystemCalls {
     this.pid = pid;
     this.#parent = parent;
     this.#maxThreads = maxThreads;
-    this.exited = new Promise((resolve, reject) => {
-      leader.onExit = (status) => {
-        this.#end(new TaskExitedError(pid, status));
-        resolve(
-          status & 0x7f
-            ? { code: null, signal: status & 0x7f }
-            : { code: (status >> 8) & 0xff, signal: null },
-        );
-      };
-      void context.machine.stopped.then((why) => {
-        this.#end(why);
-        reject(why);
-      });
-    });
+    const exited = Promise.withResolvers<ExitStatus>();
+    this.exited = exited.promise;
     this.exited.catch(() => {});
+    this.#rejectExited = exited.reject;
+    leader.onExit = (status) => {
+      this.#end(new TaskExitedError(pid, status));
+      exited.resolve(
+        status & 0x7f
+          ? { code: null, signal: status & 0x7f }
+          : { code: (status >> 8) & 0xff, signal: null },
+      );
+    };
     context.added(this);
+  }
+
+  /** @internal The kernel ended, and this process with it. */
+  kernelStopped(why: Error): void {
+    this.#end(why);
+    this.#rejectExited(why);
   }
 
   #end(why: Error): void {
