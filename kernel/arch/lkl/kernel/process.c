@@ -121,8 +121,6 @@ void user_disable_single_step(struct task_struct *child)
 {
 }
 
-void (*pm_power_off)(void);
-
 void machine_halt(void)
 {
 	lkl_stop(LKL_STOP_HALT);
@@ -132,6 +130,9 @@ void machine_power_off(void)
 {
 	lkl_stop(LKL_STOP_HALT);
 }
+
+/* Or reboot() thinks that there is no way to do it. */
+void (*pm_power_off)(void) = machine_power_off;
 
 void machine_restart(char *cmd)
 {
