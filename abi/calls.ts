@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT
 // src/abi/numbers.ts and src/abi/calls.ts
-import { copyBack, joined, kinds, leftOut, lengthUnits, returnsAddress, type ParamKind } from "./overrides.ts";
+import {
+  copyBack,
+  joined,
+  kinds,
+  leftOut,
+  lengthUnits,
+  returnsAddress,
+  type ParamKind,
+} from "./overrides.ts";
 import type { Call, Parameter, Prototype } from "./prototypes.ts";
 import { banner, doc } from "./write.ts";
 
@@ -14,7 +22,9 @@ export function numbersFile(calls: readonly Call[]): string {
 
 /** Scalars of at most 32 bits on this ABI. */
 const INT_TYPES = new Set([
-  ..."int,long,unsigned,unsigned int,unsigned long,size_t,off_t,u32,__u32,__s32,uint32_t".split(","),
+  ..."int,long,unsigned,unsigned int,unsigned long,size_t,off_t,u32,__u32,__s32,uint32_t".split(
+    ",",
+  ),
   ..."pid_t,uid_t,gid_t,umode_t,clockid_t,timer_t,key_t,key_serial_t,mqd_t,qid_t,rwf_t".split(","),
   "aio_context_t",
   "enum landlock_rule_type",
@@ -73,7 +83,8 @@ export function stubs(
     if (!prototype) throw new Error(`${call.name}: no prototype of sys_${call.entry}`);
     const words = prototype.parameters.map(({ type }) => wordsOf(defaultKind(type))).join();
     const same = definitions.filter(
-      (one) => one.parameters.map(({ type }) => wordsOf(defaultKind(withoutConst(type)))).join() === words,
+      (one) =>
+        one.parameters.map(({ type }) => wordsOf(defaultKind(withoutConst(type)))).join() === words,
     );
     if (definitions.length > 0 && same.length === 0) {
       throw new Error(`${call.name}: the declaration and the definition disagree`);
@@ -256,7 +267,8 @@ function descriptor(constant: string, call: Call, args: readonly Argument[]): st
   const back = copyBack[call.name];
   if (back) parts.push(`copyBack: ${args.findIndex(({ name }) => name === back)}`);
   const sized = lengthsOf(call.name, args);
-  if (sized.length > 0) parts.push(`lengths: [${sized.map((one) => `[${one.join(", ")}]`).join(", ")}]`);
+  if (sized.length > 0)
+    parts.push(`lengths: [${sized.map((one) => `[${one.join(", ")}]`).join(", ")}]`);
   const line = `const ${constant}: CallDescriptor = { ${parts.join(", ")} };\n`;
   if (line.length <= 101) return line;
   return `const ${constant}: CallDescriptor = {\n${parts.map((one) => `  ${one},\n`).join("")}};\n`;

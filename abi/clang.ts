@@ -2,9 +2,17 @@
 // What only the compiler knows: the values of macros, the constants of enums, the layout of records.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+
 import { run } from "./headers.ts";
 
-const TARGET = ["--target=wasm32-unknown-unknown", "-x", "c", "-std=gnu11", "-w", "-ferror-limit=0"];
+const TARGET = [
+  "--target=wasm32-unknown-unknown",
+  "-x",
+  "c",
+  "-std=gnu11",
+  "-w",
+  "-ferror-limit=0",
+];
 
 export interface Macro {
   readonly name: string;
@@ -18,7 +26,14 @@ export class Clang {
 
   constructor(headers: string) {
     this.program = `clang${process.env["LLVM_SUFFIX"] ?? "-22"}`;
-    this.flags = [...TARGET, "-nostdlibinc", "-I", headers, "-I", join(import.meta.dirname, "libc")];
+    this.flags = [
+      ...TARGET,
+      "-nostdlibinc",
+      "-I",
+      headers,
+      "-I",
+      join(import.meta.dirname, "libc"),
+    ];
   }
 
   /** Runs the preprocessor on `text`. */
@@ -75,7 +90,9 @@ export class Clang {
     const pieces = this.preprocess(text).split(/^# \d+ "([^"]*)".*$/m);
     for (let index = 2; index < pieces.length; index += 2) {
       const file = pieces[index - 1] as string;
-      for (const [, body] of (pieces[index] as string).matchAll(/\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g)) {
+      for (const [, body] of (pieces[index] as string).matchAll(
+        /\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g,
+      )) {
         for (const [, name] of (body as string).matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
           found.push({ name: name as string, file, body: "" });
         }
@@ -91,12 +108,22 @@ export class Clang {
     const line = (name: string): string => `const char x_${name}[] = ${name} "";`;
     const rejected = this.rejectedLines(head + names.map(line).join("\n"));
     const kept = names.filter((_, index) => !rejected.has(headLines + index + 1));
-    const ir = this.compile(head + kept.map(line).join("\n"), ["-S", "-emit-llvm", "-O0", "-o", "-"]);
+    const ir = this.compile(head + kept.map(line).join("\n"), [
+      "-S",
+      "-emit-llvm",
+      "-O0",
+      "-o",
+      "-",
+    ]);
     const values = new Map<string, string>();
-    for (const [, name, value] of ir.matchAll(/^@x_(\w+) = [^\n]*?constant \[\d+ x i8\] c"([^"]*)\\00"/gm)) {
+    for (const [, name, value] of ir.matchAll(
+      /^@x_(\w+) = [^\n]*?constant \[\d+ x i8\] c"([^"]*)\\00"/gm,
+    )) {
       values.set(
         name as string,
-        (value as string).replace(/\\([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+        (value as string).replace(/\\([0-9A-F]{2})/g, (_, hex: string) =>
+          String.fromCharCode(parseInt(hex, 16)),
+        ),
       );
     }
     return values;
@@ -115,10 +142,21 @@ export class Clang {
       `long long x_${name} = (long long)(${name}); signed char s_${name} = (${name}) < 0;`;
     const rejected = this.rejectedLines(head + names.map(line).join("\n"));
     const kept = names.filter((_, index) => !rejected.has(headLines + index + 1));
-    const ir = this.compile(head + kept.map(line).join("\n"), ["-S", "-emit-llvm", "-O0", "-o", "-"]);
+    const ir = this.compile(head + kept.map(line).join("\n"), [
+      "-S",
+      "-emit-llvm",
+      "-O0",
+      "-o",
+      "-",
+    ]);
     const read = (prefix: string): Map<string, bigint> => {
       const pattern = new RegExp(`^@${prefix}_(\\w+) = [^\\n]*?global i\\d+ (-?\\d+)`, "gm");
-      return new Map([...ir.matchAll(pattern)].map(([, name, value]) => [name as string, BigInt(value as string)]));
+      return new Map(
+        [...ir.matchAll(pattern)].map(([, name, value]) => [
+          name as string,
+          BigInt(value as string),
+        ]),
+      );
     };
     const values = read("x");
     const negative = read("s");

@@ -5,6 +5,13 @@ import { doc } from "./write.ts";
 
 /** src/abi/struct.ts, after the banner. */
 export const structBase = `
+/** A class of records. */
+export interface StructClass<T extends Struct> {
+  new (view: DataView, offsetBytes?: number): T;
+  /** In bytes. */
+  readonly size: number;
+}
+
 /**
  * A record in memory: a DataView and an offset. It holds no bytes of its own, and is invalid when
  * the memory grew. Numbers of the network (__be16 and its like) are swapped by the accessors.
@@ -17,6 +24,21 @@ export class Struct {
   constructor(view: DataView, offsetBytes = 0) {
     this._view = view;
     this._at = offsetBytes;
+  }
+
+  /** A record of zeros in memory of its own. */
+  static alloc<T extends Struct>(this: StructClass<T>): T {
+    return new this(new DataView(new ArrayBuffer(this.size)));
+  }
+
+  /** The record at the start of \`bytes\`. */
+  static from<T extends Struct>(this: StructClass<T>, bytes: Uint8Array): T {
+    return new this(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  /** The bytes of the record, in place. */
+  get bytes(): Uint8Array {
+    return this._bytes(0, (this.constructor as unknown as StructClass<Struct>).size);
   }
 
   protected _bytes(offset: number, length: number): Uint8Array {
@@ -39,11 +61,6 @@ export class Struct {
   }
 }
 
-/** A DataView of \`bytes\`, wherever they are in their buffer. */
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /** The text before the first NUL. */
 export function cString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
@@ -57,7 +74,11 @@ interface Scalar {
   readonly big: boolean;
 }
 
-const scalar = (method: string, size: number): Scalar => ({ method, size, big: size === 8 && method.startsWith("Big") });
+const scalar = (method: string, size: number): Scalar => ({
+  method,
+  size,
+  big: size === 8 && method.startsWith("Big"),
+});
 
 const SCALARS: ReadonlyMap<string, Scalar> = new Map([
   ["char", scalar("Int8", 1)],
@@ -132,11 +153,7 @@ class ClassWriter {
     const text =
       `${doc(`${about}, ${layout.size} bytes, aligned to ${layout.align}.`)}` +
       `export class ${name} extends Struct {\n` +
-      `  static readonly size = ${layout.size};\n${offsetsText}\n` +
-      `  static alloc(): ${name} {\n    return new ${name}(new DataView(new ArrayBuffer(${layout.size})));\n  }\n\n` +
-      `  /** The record at the start of \`bytes\`. */\n` +
-      `  static from(bytes: Uint8Array): ${name} {\n    return new ${name}(viewOf(bytes));\n  }\n\n` +
-      `  get bytes(): Uint8Array {\n    return this._bytes(0, ${layout.size});\n  }\n${members}}\n`;
+      `  static readonly size = ${layout.size};\n${offsetsText}${members}}\n`;
     this.#done.push({ name, text, uses });
     return this.#done;
   }
@@ -144,7 +161,8 @@ class ClassWriter {
   #member(field: Field, label: string, layout: Layout, owner: string, uses: Set<string>): string {
     if (field.bits) return bitField(field, label, layout);
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
-    if (array) return this.#array(field, label, array[1] as string, array[2] as string, owner, uses);
+    if (array)
+      return this.#array(field, label, array[1] as string, array[2] as string, owner, uses);
     const simple = scalarOf(field.type);
     if (simple) return scalarMember(field, label, simple);
     const nested = this.#nested(field, field.type, owner, uses);
@@ -165,11 +183,22 @@ class ClassWriter {
     const name = owner + className(field.name);
     const size = named?.size ?? extent(fields, this.#layouts);
     const align = named?.align ?? 1;
-    this.write({ name: type, size, align, fields }, name, `The member \`${field.name}\` of {@link ${owner}}`);
+    this.write(
+      { name: type, size, align, fields },
+      name,
+      `The member \`${field.name}\` of {@link ${owner}}`,
+    );
     return name;
   }
 
-  #array(field: Field, label: string, element: string, dimensions: string, owner: string, uses: Set<string>): string {
+  #array(
+    field: Field,
+    label: string,
+    element: string,
+    dimensions: string,
+    owner: string,
+    uses: Set<string>,
+  ): string {
     const counts = [...dimensions.matchAll(/\[(\d*)\]/g)].map(([, count]) => Number(count || 0));
     const length = counts.reduce((product, count) => product * count, 1);
     if (length === 0) return `\n  // ${label}: ${element}[] follows, see offsets\n`;
@@ -203,7 +232,11 @@ class ClassWriter {
 }
 
 function shifted(field: Field, base: number): Field {
-  return { ...field, offset: field.offset - base, fields: field.fields.map((inner) => shifted(inner, base)) };
+  return {
+    ...field,
+    offset: field.offset - base,
+    fields: field.fields.map((inner) => shifted(inner, base)),
+  };
 }
 
 /** The end of the last field. */
@@ -212,10 +245,17 @@ function extent(fields: readonly Field[], layouts: ReadonlyMap<string, Layout>):
   for (const field of fields) {
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
     const element = array ? (array[1] as string) : field.type;
-    const counts = [...(array?.[2] ?? "").matchAll(/\[(\d*)\]/g)].map(([, count]) => Number(count || 0));
+    const counts = [...(array?.[2] ?? "").matchAll(/\[(\d*)\]/g)].map(([, count]) =>
+      Number(count || 0),
+    );
     const size =
-      scalarOf(element)?.size ?? layouts.get(element)?.size ?? extent(field.fields, layouts) - field.offset;
-    end = Math.max(end, field.offset + size * counts.reduce((product, count) => product * count, 1));
+      scalarOf(element)?.size ??
+      layouts.get(element)?.size ??
+      extent(field.fields, layouts) - field.offset;
+    end = Math.max(
+      end,
+      field.offset + size * counts.reduce((product, count) => product * count, 1),
+    );
   }
   return end;
 }

@@ -2,14 +2,21 @@
 // src/abi/constants
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+
 import type { Clang, Macro } from "./clang.ts";
 import { domains, type Domain } from "./domains.ts";
 import { banner, doc } from "./write.ts";
 
 /** The #defines and enums of a header of the kernel's own that match, as text to compile. */
-function internalText(source: string, header: string, names: RegExp): { text: string; macros: Macro[] } {
+function internalText(
+  source: string,
+  header: string,
+  names: RegExp,
+): { text: string; macros: Macro[] } {
   const path = join(source, header);
-  const whole = readFileSync(path, "utf8").replace(/\/\*[^]*?\*\//g, " ").replaceAll("\\\n", " ");
+  const whole = readFileSync(path, "utf8")
+    .replace(/\/\*[^]*?\*\//g, " ")
+    .replaceAll("\\\n", " ");
   let text = "";
   const macros: Macro[] = [];
   for (const [line, name, body] of whole.matchAll(/^#\s*define[ \t]+(\w+)[ \t]+(.+)$/gm)) {
@@ -18,7 +25,9 @@ function internalText(source: string, header: string, names: RegExp): { text: st
     macros.push({ name: name as string, file: path, body: (body as string).trim() });
   }
   for (const [, list] of whole.matchAll(/\benum\s+\w*\s*(\{[^{}]*\})/g)) {
-    const constants = [...(list as string).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(([, name]) => name as string);
+    const constants = [...(list as string).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(
+      ([, name]) => name as string,
+    );
     if (!constants.some((name) => names.test(name))) continue;
     text += `enum ${list};\n`;
     for (const name of constants) if (names.test(name)) macros.push({ name, file: path, body: "" });
@@ -40,16 +49,25 @@ function literal(value: bigint, body: string): string {
   const magnitude = value < 0n ? -value : value;
   const sign = value < 0n ? "-" : "";
   const big = value < -(2n ** 31n) || value >= 2n ** 32n ? "n" : "";
-  if (magnitude > 9n && /\b0x|<<|\b_IO/i.test(body)) return `${sign}0x${magnitude.toString(16)}${big}`;
+  if (magnitude > 9n && /\b0x|<<|\b_IO/i.test(body))
+    return `${sign}0x${magnitude.toString(16)}${big}`;
   if (/\b0[0-7]+\b/.test(body)) return `${sign}0o${magnitude.toString(8)}${big}`;
   if (magnitude > 9n && body.includes("|")) return `${sign}0x${magnitude.toString(16)}${big}`;
   return `${value}${big}`;
 }
 
-function domainFile(domain: Domain, source: string, headers: string, clang: Clang): { text: string; count: number } {
-  const include = (list: readonly string[]): string => list.map((name) => `#include <${name}>\n`).join("");
+function domainFile(
+  domain: Domain,
+  source: string,
+  headers: string,
+  clang: Clang,
+): { text: string; count: number } {
+  const include = (list: readonly string[]): string =>
+    list.map((name) => `#include <${name}>\n`).join("");
   let program = include(domain.before ?? []) + include(domain.headers);
-  const origins = new Set([...domain.headers, ...(domain.also ?? [])].map((name) => join(headers, name)));
+  const origins = new Set(
+    [...domain.headers, ...(domain.also ?? [])].map((name) => join(headers, name)),
+  );
   const candidates = new Map<string, Macro>();
   const add = (macro: Macro): void => {
     if (!candidates.has(macro.name)) candidates.set(macro.name, macro);
@@ -71,7 +89,10 @@ function domainFile(domain: Domain, source: string, headers: string, clang: Clan
   }
   const names = [...candidates.keys()];
   const values = clang.evaluate(program, names);
-  const strings = clang.strings(program, names.filter((name) => !values.has(name) && candidates.get(name)?.body.includes('"')));
+  const strings = clang.strings(
+    program,
+    names.filter((name) => !values.has(name) && candidates.get(name)?.body.includes('"')),
+  );
   let text = banner + doc(domain.about) + "\n";
   let count = 0;
   // In the order of the headers, and of their lines: enums after the macros of a domain.
@@ -79,7 +100,8 @@ function domainFile(domain: Domain, source: string, headers: string, clang: Clan
     const value = values.get(name);
     const string = strings.get(name);
     if (value === undefined && string === undefined) continue;
-    const right = value === undefined ? JSON.stringify(string) : literal(value, expanded(body, bodies));
+    const right =
+      value === undefined ? JSON.stringify(string) : literal(value, expanded(body, bodies));
     text += `export const ${name} = ${right};\n`;
     count += 1;
   }
@@ -88,7 +110,11 @@ function domainFile(domain: Domain, source: string, headers: string, clang: Clan
 }
 
 /** The files of src/abi/constants, by their name, and how many constants they have. */
-export function constantFiles(source: string, headers: string, clang: Clang): { files: Map<string, string>; count: number } {
+export function constantFiles(
+  source: string,
+  headers: string,
+  clang: Clang,
+): { files: Map<string, string>; count: number } {
   const files = new Map<string, string>();
   let total = 0;
   for (const domain of domains) {

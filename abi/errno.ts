@@ -2,6 +2,7 @@
 // src/abi/errno.ts
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+
 import type { Clang } from "./clang.ts";
 import { banner } from "./write.ts";
 

@@ -3,16 +3,17 @@
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+
 import { callsFile, numbersFile, stubs } from "./calls.ts";
 import { Clang } from "./clang.ts";
 import { structBase } from "./classes.ts";
 import { constantFiles } from "./constants.ts";
 import { errnoFile } from "./errno.ts";
-import { hostFile } from "./host.ts";
 import { installedHeaders, repository, sourceFolder } from "./headers.ts";
+import { hostFile } from "./host.ts";
+import { declarations, definitions, systemCallTable } from "./prototypes.ts";
 import { structFiles } from "./structs.ts";
 import { banner } from "./write.ts";
-import { declarations, definitions, systemCallTable } from "./prototypes.ts";
 
 /** The generated files, by their path in src/abi. */
 function generate(): Map<string, string> {
@@ -23,10 +24,7 @@ function generate(): Map<string, string> {
   const files = new Map<string, string>();
   files.set("numbers.ts", numbersFile(calls));
   files.set("errno.ts", errnoFile(source, headers, clang));
-  files.set(
-    "calls.ts",
-    callsFile(stubs(calls, declarations(source, clang), definitions(source))),
-  );
+  files.set("calls.ts", callsFile(stubs(calls, declarations(source, clang), definitions(source))));
   for (const [name, text] of constantFiles(source, headers, clang).files) files.set(name, text);
   for (const [name, text] of structFiles(source, clang)) files.set(name, text);
   files.set("struct.ts", `${banner}${structBase}`);

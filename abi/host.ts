@@ -2,8 +2,9 @@
 // src/abi/host.ts: the contract between the kernel and its host.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { classOf } from "./classes.ts";
+
 import type { Clang } from "./clang.ts";
+import { classOf } from "./classes.ts";
 import { overlay } from "./headers.ts";
 import { recordLayouts } from "./layouts.ts";
 import { banner, doc } from "./write.ts";
@@ -50,7 +51,10 @@ function hostFunctions(text: string): HostFunction[] {
         parameters: parameters.map((parameter) => {
           const parts = /^\s*(.*?)(\w+)\s*$/s.exec(parameter);
           if (!parts) throw new Error(`host.h: ${name}: cannot read ${parameter}`);
-          return { type: (parts[1] as string).replace(/\s+/g, " ").trim(), name: parts[2] as string };
+          return {
+            type: (parts[1] as string).replace(/\s+/g, " ").trim(),
+            name: parts[2] as string,
+          };
         }),
         comment: comment ? commentText(comment[0]) : "",
       });
@@ -68,9 +72,14 @@ function typescriptType(type: string): string {
 function interfaceText(name: string, about: string, functions: readonly HostFunction[]): string {
   const members = functions.map(({ name: member, parameters, result, comment }) => {
     const list = parameters.map((one) => `${one.name}: ${typescriptType(one.type)}`).join(", ");
-    const prototype = parameters.map((one) => `${one.type} ${one.name}`.replace("* ", "*")).join(", ");
+    const prototype = parameters
+      .map((one) => `${one.type} ${one.name}`.replace("* ", "*"))
+      .join(", ");
     const text = comment.replaceAll("\n", " ").replace(/@(\w+)/g, "`$1`");
-    const about = doc(`${text}\n\n\`${`${result} ${member}`.replace("* ", "*")}(${prototype || "void"})\``, "  ");
+    const about = doc(
+      `${text}\n\n\`${`${result} ${member}`.replace("* ", "*")}(${prototype || "void"})\``,
+      "  ",
+    );
     const type = typescriptType(result);
     const returned = comment.startsWith(SUSPENDS) ? `${type} | Promise<${type}>` : type;
     return `${about}  ${member}(${list}): ${returned};\n`;
@@ -87,13 +96,16 @@ export function hostFile(headers: string, clang: Clang): string | undefined {
     .filter(({ file, name }) => file === origin && !name.startsWith("_"))
     .map(({ name }) => name);
   const values = clang.evaluate(INCLUDE, names);
-  const constants = [...values].map(([name, value]) => `export const ${name} = ${value};\n`).join("");
+  const constants = [...values]
+    .map(([name, value]) => `export const ${name} = ${value};\n`)
+    .join("");
   const declared = clang
     .preprocess(INCLUDE)
     .split(/^# \d+ "([^"]*)".*$/m)
     .reduce<string[]>((records, piece, index, all) => {
       if (index % 2 === 1 || !structOrigins.has(all[index - 1] ?? "")) return records;
-      for (const [, name] of piece.matchAll(/\bstruct\s+(\w+)\s*\{/g)) records.push(`struct ${name}`);
+      for (const [, name] of piece.matchAll(/\bstruct\s+(\w+)\s*\{/g))
+        records.push(`struct ${name}`);
       return records;
     }, []);
   const uses = declared.map((record) => `int x_${record.slice(7)}[sizeof(${record})];\n`).join("");
@@ -111,10 +123,14 @@ export function hostFile(headers: string, clang: Clang): string | undefined {
   const imports = functions.filter(({ direction }) => direction === "IMPORT");
   const suspending = imports.filter(({ comment }) => comment.startsWith(SUSPENDS));
   return [
-    `${banner}import { Struct, viewOf } from "./struct.ts";\n`,
+    `${banner}import { Struct } from "./struct.ts";\n`,
     constants,
     ...classes.map(({ text }) => text),
-    interfaceText("HostImports", 'The functions that the host gives the kernel: the imports of module "host".', imports),
+    interfaceText(
+      "HostImports",
+      'The functions that the host gives the kernel: the imports of module "host".',
+      imports,
+    ),
     interfaceText(
       "KernelExports",
       "The functions that the kernel gives the host.",

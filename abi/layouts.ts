@@ -54,8 +54,11 @@ function typeAndName(text: string): { type: string; name: string } {
 export function recordLayouts(clang: Clang, program: string): Map<string, Layout> {
   const flags = ["-fsyntax-only", "-Xclang", "-fdump-record-layouts-complete"];
   const written = clang.compile(program, flags).split("\n");
-  const canonical = clang.compile(program, [...flags, "-Xclang", "-fdump-record-layouts-canonical"]).split("\n");
-  if (written.length !== canonical.length) throw new Error("clang's two dumps of layouts differ in length");
+  const canonical = clang
+    .compile(program, [...flags, "-Xclang", "-fdump-record-layouts-canonical"])
+    .split("\n");
+  if (written.length !== canonical.length)
+    throw new Error("clang's two dumps of layouts differ in length");
   const layouts = new Map<string, Layout>();
   let pending: { line: Line; written: string }[] = [];
   for (const [index, text] of canonical.entries()) {
@@ -80,11 +83,12 @@ export function recordLayouts(clang: Clang, program: string): Map<string, Layout
 
 function nest(lines: readonly { line: Line; written: string }[], depth: number): Field[] {
   const fields: Field[] = [];
-  for (let index = 0; index < lines.length; ) {
+  for (let index = 0; index < lines.length;) {
     const { line, written } = lines[index] as (typeof lines)[number];
     const start = index;
     let end = index + 1;
-    while (end < lines.length && (lines[end] as (typeof lines)[number]).line.depth > depth) end += 1;
+    while (end < lines.length && (lines[end] as (typeof lines)[number]).line.depth > depth)
+      end += 1;
     const { type, name } = typeAndName(line.text);
     index = end;
     // A bit-field without a name is padding: all of its text is the type.

@@ -2,6 +2,7 @@
 // The system-call table and the prototypes of what is in it.
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+
 import type { Clang } from "./clang.ts";
 import { overlay, run } from "./headers.ts";
 
@@ -43,7 +44,9 @@ export function systemCallTable(source: string, clang: Clang): Call[] {
     const [number, abi, name, entry] = line.split(/\s+/);
     if (!/^\d+$/.test(number ?? "") || !abis.has(abi ?? "")) continue;
     if (values.get(`__NR_${name}`) !== BigInt(number as string)) {
-      throw new Error(`${name}: the table says ${number}, the installed header ${values.get(`__NR_${name}`)}`);
+      throw new Error(
+        `${name}: the table says ${number}, the installed header ${values.get(`__NR_${name}`)}`,
+      );
     }
     calls.push({
       nr: Number(number),
@@ -53,7 +56,8 @@ export function systemCallTable(source: string, clang: Clang): Call[] {
   }
   const named = new Set(calls.map(({ name }) => `__NR_${name}`));
   for (const name of values.keys()) {
-    if (!named.has(name)) throw new Error(`${name} is in the installed header and not in the table`);
+    if (!named.has(name))
+      throw new Error(`${name} is in the installed header and not in the table`);
   }
   return calls;
 }
@@ -63,7 +67,8 @@ function parseParameter(text: string): Parameter {
   const known = tokens.filter((token) => token !== "__user");
   const last = known.at(-1) as string;
   // A name follows a type: "int flags", never "int" or "struct stat *" alone.
-  const bare = known.length === 1 || last === "*" || TYPE_WORDS.has(last) || known.at(-2) === "struct";
+  const bare =
+    known.length === 1 || last === "*" || TYPE_WORDS.has(last) || known.at(-2) === "struct";
   const type = (bare ? known : known.slice(0, -1)).join(" ").replaceAll("* *", "**");
   return { type, name: bare ? "" : last };
 }
@@ -77,7 +82,9 @@ export function declarations(source: string, clang: Clang): Map<string, Prototyp
   const end = whole.indexOf("#endif /* CONFIG_ARCH_HAS_SYSCALL_WRAPPER */", start);
   if (start < 0 || end < 0) throw new Error("include/linux/syscalls.h: cannot find the prototypes");
   const flags = ["-P", "-DBITS_PER_LONG=32"];
-  for (const [, name] of readFileSync(join(overlay, "Kconfig"), "utf8").matchAll(/^\s*select\s+(\w+)/gm)) {
+  for (const [, name] of readFileSync(join(overlay, "Kconfig"), "utf8").matchAll(
+    /^\s*select\s+(\w+)/gm,
+  )) {
     if (name !== "ARCH_HAS_SYSCALL_WRAPPER") flags.push(`-DCONFIG_${name}=1`);
   }
   const wants = readFileSync(join(overlay, "include/asm/unistd.h"), "utf8");

@@ -20,7 +20,8 @@ export const recordDomains: readonly RecordDomain[] = [
     headers: list(`asm/stat.h linux/stat.h asm/statfs.h linux/fcntl.h linux/openat2.h linux/mount.h
       linux/fs.h linux/fiemap.h linux/fsmap.h linux/utime.h linux/mman.h linux/fscrypt.h
       linux/fsverity.h linux/posix_acl_xattr.h linux/capability.h`),
-    records: list(`stat64 statx statx_timestamp statfs64 flock flock64 f_owner_ex open_how mount_attr
+    records:
+      list(`stat64 statx statx_timestamp statfs64 flock flock64 f_owner_ex open_how mount_attr
       statmount mnt_id_req fstrim_range fsxattr file_clone_range file_dedupe_range
       file_dedupe_range_info fsuuid2 fs_sysfs_path files_stat_struct inodes_stat_t fiemap
       fiemap_extent fsmap fsmap_head utimbuf cachestat cachestat_range fscrypt_policy_v1
@@ -34,7 +35,9 @@ export const recordDomains: readonly RecordDomain[] = [
   },
   {
     name: "block",
-    headers: list(`linux/hdreg.h linux/blkpg.h linux/loop.h linux/blkzoned.h linux/dm-ioctl.h linux/nbd.h`),
+    headers: list(
+      `linux/hdreg.h linux/blkpg.h linux/loop.h linux/blkzoned.h linux/dm-ioctl.h linux/nbd.h`,
+    ),
     records: list(`hd_geometry blkpg_ioctl_arg blkpg_partition loop_info64 loop_config blk_zone
       blk_zone_report blk_zone_range dm_ioctl dm_target_spec dm_target_deps nbd_request nbd_reply`),
   },
@@ -97,7 +100,9 @@ export const recordDomains: readonly RecordDomain[] = [
       ethhdr iphdr ipv6hdr tcphdr udphdr icmphdr sock_extended_err scm_timestamping64 tcp_info
       tcp_md5sig tcp_zerocopy_receive sock_filter sock_fprog arpreq arphdr rtentry in6_rtmsg
       in6_ifreq ifreq ifconf ifmap if_settings`),
-    internal: { "include/linux/socket.h": ["user_msghdr", "mmsghdr", "cmsghdr", "ucred", "linger"] },
+    internal: {
+      "include/linux/socket.h": ["user_msghdr", "mmsghdr", "cmsghdr", "ucred", "linger"],
+    },
   },
   {
     name: "netlink",
@@ -114,11 +119,6 @@ export const recordDomains: readonly RecordDomain[] = [
       sock_diag_req inet_diag_sockid inet_diag_req_v2 inet_diag_msg inet_diag_meminfo
       unix_diag_req unix_diag_msg nfgenmsg ethtool_cmd ethtool_drvinfo ethtool_value
       ethtool_link_settings tun_pi tun_filter`),
-  },
-  {
-    name: "bpf",
-    headers: list(`linux/bpf.h linux/perf_event.h`),
-    records: list(`bpf_insn bpf_prog_info bpf_map_info perf_event_attr perf_event_header`),
   },
   {
     name: "virtio",

@@ -2,8 +2,9 @@
 // src/abi/structs
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { classOf, className, type ClassText } from "./classes.ts";
+
 import type { Clang } from "./clang.ts";
+import { classOf, className, type ClassText } from "./classes.ts";
 import { recordLayouts, type Layout } from "./layouts.ts";
 import { recordDomains, type RecordDomain } from "./records.ts";
 import { banner } from "./write.ts";
@@ -26,7 +27,8 @@ function internalRecords(source: string, header: string, names: readonly string[
     .join("");
 }
 
-const tagged = (record: string): string => (/^(struct|union) /.test(record) ? record : `struct ${record}`);
+const tagged = (record: string): string =>
+  /^(struct|union) /.test(record) ? record : `struct ${record}`;
 
 function wanted(domain: RecordDomain): string[] {
   return [...domain.records, ...Object.values(domain.internal ?? {}).flat()].map(tagged);
@@ -66,10 +68,12 @@ export function structFiles(source: string, clang: Clang): Map<string, string> {
       if (file.classes.has(record)) continue;
       const classes = classOf(file.layouts.get(record) as Layout, file.layouts);
       file.classes.set(record, classes);
-      for (const used of classes.flatMap(({ uses }) => [...uses])) {
-        if (owner.has(used)) continue;
-        owner.set(used, file);
-        queue.push(used);
+      for (const { uses } of classes) {
+        for (const used of uses) {
+          if (owner.has(used)) continue;
+          owner.set(used, file);
+          queue.push(used);
+        }
       }
     }
   }
@@ -79,16 +83,19 @@ export function structFiles(source: string, clang: Clang): Map<string, string> {
 function fileText(file: File, owner: ReadonlyMap<string, File>): string {
   const imports = new Map<string, Set<string>>();
   const all = [...file.classes.values()].flat();
-  for (const used of all.flatMap(({ uses }) => [...uses])) {
+  for (const used of new Set(all.flatMap(({ uses }) => Array.from(uses)))) {
     const from = owner.get(used);
     if (from === file || from === undefined) continue;
     const names = imports.get(from.domain.name) ?? new Set();
     names.add(className(used));
     imports.set(from.domain.name, names);
   }
-  const lines = [...imports].map(([from, names]) => `import { ${[...names].join(", ")} } from "./${from}.ts";\n`);
+  const lines = [...imports].map(
+    ([from, names]) => `import { ${[...names].join(", ")} } from "./${from}.ts";\n`,
+  );
   const names = all.map(({ name }) => name);
   const twice = names.filter((name, index) => names.indexOf(name) !== index);
-  if (twice.length > 0) throw new Error(`structs/${file.domain.name}.ts: two classes ${twice.join(", ")}`);
-  return `${banner}import { Struct, viewOf } from "../struct.ts";\n${lines.join("")}\n${all.map(({ text }) => text).join("\n")}`;
+  if (twice.length > 0)
+    throw new Error(`structs/${file.domain.name}.ts: two classes ${twice.join(", ")}`);
+  return `${banner}import { Struct } from "../struct.ts";\n${lines.join("")}\n${all.map(({ text }) => text).join("\n")}`;
 }
