@@ -29,6 +29,8 @@ export class Clang {
     this.flags = [
       ...TARGET,
       "-nostdlibinc",
+      "-include",
+      "stddef.h",
       "-I",
       headers,
       "-I",
@@ -136,9 +138,9 @@ export class Clang {
   evaluate(includes: string, names: readonly string[]): Map<string, bigint> {
     const head = includes.endsWith("\n") ? includes : `${includes}\n`;
     const headLines = head.split("\n").length - 1;
-    // __builtin_classify_type: 1 integer, 2 character, 3 enum, 4 boolean
+    // __builtin_classify_type: 1 integer, 2 character, 3 enum, 4 boolean, 5 pointer (SIG_DFL)
     const line = (name: string): string =>
-      `_Static_assert(__builtin_classify_type(${name}) >= 1 && __builtin_classify_type(${name}) <= 4, ""); ` +
+      `_Static_assert(__builtin_classify_type(${name}) >= 1 && __builtin_classify_type(${name}) <= 5, ""); ` +
       `long long x_${name} = (long long)(${name}); signed char s_${name} = (${name}) < 0;`;
     const rejected = this.rejectedLines(head + names.map(line).join("\n"));
     const kept = names.filter((_, index) => !rejected.has(headLines + index + 1));

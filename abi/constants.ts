@@ -7,6 +7,26 @@ import type { Clang, Macro } from "./clang.ts";
 import { domains, type Domain } from "./domains.ts";
 import { banner, doc } from "./write.ts";
 
+/**
+ * What macros use and their headers do not include. A C library decides how wide time_t is: here it
+ * has 64 bits, as in all system calls that there are, so SO_RCVTIMEO is SO_RCVTIMEO_NEW.
+ */
+const USED_BY_MACROS = `#include <linux/types.h>
+#include <linux/ioctl.h>
+#include <linux/sockios.h>
+#include <linux/fcntl.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/blktrace_api.h>
+#include <linux/sched/types.h>
+#include <linux/time_types.h>
+#include <asm/ioctls.h>
+#include <limits.h>
+#include <stdint.h>
+typedef __kernel_time64_t time_t;
+#define BIT(bit) (1UL << (bit))
+`;
+
 /** The #defines and enums of a header of the kernel's own that match, as text to compile. */
 function internalText(
   source: string,
@@ -87,11 +107,15 @@ function domainFile(
       add(macro);
     }
   }
+  program += USED_BY_MACROS;
   const names = [...candidates.keys()];
   const values = clang.evaluate(program, names);
   const strings = clang.strings(
     program,
-    names.filter((name) => !values.has(name) && candidates.get(name)?.body.includes('"')),
+    names.filter(
+      (name) =>
+        !values.has(name) && expanded(candidates.get(name)?.body ?? "", bodies).includes('"'),
+    ),
   );
   let text = banner + doc(domain.about) + "\n";
   let count = 0;
@@ -99,7 +123,11 @@ function domainFile(
   for (const { name, body } of candidates.values()) {
     const value = values.get(name);
     const string = strings.get(name);
-    if (value === undefined && string === undefined) continue;
+    if (value === undefined && string === undefined) {
+      // What is left are names of members and lists, never the number of an ioctl.
+      if (/^_IO[RW]*\(/.test(body)) throw new Error(`no value of ${name}`);
+      continue;
+    }
     const right =
       value === undefined ? JSON.stringify(string) : literal(value, expanded(body, bodies));
     text += `export const ${name} = ${right};\n`;

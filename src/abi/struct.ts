@@ -29,7 +29,7 @@ export class Struct {
 
   /** The record at the start of `bytes`. */
   static from<T extends Struct>(this: StructClass<T>, bytes: Uint8Array): T {
-    return new this(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    return new this(viewOf(bytes));
   }
 
   /** The bytes of the record, in place. */
@@ -55,6 +55,11 @@ export class Struct {
     if (!(index >= 0 && index < length)) throw new RangeError(`index ${index} of ${length}`);
     return this._at + offset + index * size;
   }
+}
+
+/** A DataView of `bytes`, wherever they are in their buffer. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The text before the first NUL. */

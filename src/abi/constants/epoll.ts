@@ -24,3 +24,5 @@ export const EPOLLWAKEUP = 0x20000000;
 export const EPOLLONESHOT = 0x40000000;
 export const EPOLLET = 0x80000000;
 export const EPOLL_IOC_TYPE = 0x8a;
+export const EPIOCSPARAMS = 0x40088a01;
+export const EPIOCGPARAMS = 0x80088a02;

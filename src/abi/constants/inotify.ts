@@ -29,3 +29,4 @@ export const IN_ONESHOT = 0x80000000;
 export const IN_ALL_EVENTS = 0xfff;
 export const IN_CLOEXEC = 0o2000000;
 export const IN_NONBLOCK = 0o4000;
+export const INOTIFY_IOC_SETNEXTWD = 0x40044900;

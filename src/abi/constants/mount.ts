@@ -38,6 +38,7 @@ export const MS_RMT_MASK = 0x2800051;
 export const MS_MGC_VAL = 0xc0ed0000;
 export const MS_MGC_MSK = 0xffff0000;
 export const OPEN_TREE_CLONE = 1;
+export const OPEN_TREE_CLOEXEC = 524288;
 export const MOVE_MOUNT_F_SYMLINKS = 1;
 export const MOVE_MOUNT_F_AUTOMOUNTS = 2;
 export const MOVE_MOUNT_F_EMPTY_PATH = 4;

@@ -15,3 +15,5 @@ export const POLLWRBAND = 0x200;
 export const POLLMSG = 0x400;
 export const POLLREMOVE = 0x1000;
 export const POLLRDHUP = 0x2000;
+export const POLLFREE = 0x4000;
+export const POLL_BUSY_LOOP = 0x8000;
