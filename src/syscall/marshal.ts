@@ -27,6 +27,59 @@ interface Vector {
   offset: number;
 }
 
+/** The sizes that are given must not exceed the buffers. @throws {BufferSizeError} */
+function checkLengths(call: CallDescriptor, args: readonly Argument[]): void {
+  if (!call.lengths) return;
+  for (const [buffer, count, unit] of call.lengths) {
+    const arg = args[buffer];
+    if (typeof arg !== "object" || arg === null || Array.isArray(arg)) continue;
+    const { length } = arg as Uint8Array | KernelMemory;
+    const wanted = Number(args[count]) * unit;
+    if (wanted > length)
+      throw new BufferSizeError(
+        `${call.name}: ${wanted} bytes are asked for, but the buffer has ${length}`,
+      );
+  }
+}
+
+/** The names among the arguments, for an error: at most two. */
+export function namesAmong(args: readonly Argument[]): string[] {
+  return args.filter((arg) => typeof arg === "string").slice(0, 2);
+}
+
+function placeLong(words: Int32Array, at: number, arg: number | bigint): void {
+  const value = BigInt(arg);
+  words[at] = Number(BigInt.asIntN(32, value));
+  words[at + 1] = Number(BigInt.asIntN(32, value >> 32n));
+}
+
+/**
+ * The words of a call that needs no copies: whose buffers are in the kernel's memory already.
+ *
+ * @returns whether it is one
+ * @throws {BufferSizeError}
+ */
+export function placeDirect(
+  call: CallDescriptor,
+  args: readonly Argument[],
+  words: Int32Array,
+): boolean {
+  let word = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (typeof arg === "number" || typeof arg === "bigint") {
+      if (call.params[i] === "long64") {
+        placeLong(words, word, arg);
+        word += 2;
+      } else words[word++] = Number(arg);
+    } else if (arg === null || arg === undefined) words[word++] = 0;
+    else if (typeof arg === "object" && isMemory(arg)) words[word++] = arg.address;
+    else return false;
+  }
+  checkLengths(call, args);
+  return true;
+}
+
 const isMemory = (value: object): value is KernelMemory => "address" in value;
 
 /** One call on its way: its words once it is placed, and what has to come back. */
@@ -41,8 +94,8 @@ export class Marshalled {
   constructor(call: CallDescriptor, args: readonly Argument[]) {
     this.#call = call;
     this.#args = args;
+    checkLengths(call, args);
     for (let i = 0; i < args.length; i++) this.#parts.push(this.#part(i));
-    this.#checkSizes();
   }
 
   #part(index: number): Part | Vector | null {
@@ -92,19 +145,6 @@ export class Marshalled {
     return offset;
   }
 
-  #checkSizes(): void {
-    for (const [buffer, count, unit] of this.#call.lengths ?? []) {
-      const arg = this.#args[buffer];
-      if (typeof arg !== "object" || arg === null || Array.isArray(arg)) continue;
-      const { length } = arg as Uint8Array | KernelMemory;
-      const wanted = Number(this.#args[count]) * unit;
-      if (wanted > length)
-        throw new BufferSizeError(
-          `${this.#call.name}: ${wanted} bytes are asked for, but the buffer has ${length}`,
-        );
-    }
-  }
-
   /** Copy in what goes in, and write the argument words. */
   place(arena: Arena, block: number, words: Int32Array): void {
     const { u8, i32 } = arena.memory;
@@ -123,9 +163,8 @@ export class Marshalled {
         } else copyIn(u8, block, part);
         words[word++] = block + part.offset;
       } else if (this.#call.params[i] === "long64") {
-        const value = BigInt(arg as number | bigint);
-        words[word++] = Number(BigInt.asIntN(32, value));
-        words[word++] = Number(BigInt.asIntN(32, value >> 32n));
+        placeLong(words, word, arg as number | bigint);
+        word += 2;
       } else if (typeof arg === "object" && arg !== null) words[word++] = (arg as KernelMemory).address;
       else words[word++] = Number(arg ?? 0);
     }
@@ -146,11 +185,6 @@ export class Marshalled {
       } else if (part.copyOut)
         copyOut(u8, block, part, part.param === this.#call.copyBack ? result : part.bytes.length);
     }
-  }
-
-  /** The names among the arguments, for an error. */
-  get names(): string[] {
-    return this.#args.filter((arg) => typeof arg === "string");
   }
 }
 

@@ -27,7 +27,7 @@ import type { Arena } from "./arena.ts";
 import { KernelBuffer } from "./buffer.ts";
 import type { Mapper } from "./arena.ts";
 import { DisposedError, SystemError, isError } from "./errors.ts";
-import { Marshalled } from "./marshal.ts";
+import { Marshalled, namesAmong, placeDirect } from "./marshal.ts";
 
 const THREAD_FLAGS =
   CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
@@ -278,45 +278,62 @@ export class Process extends SystemCalls {
     args: readonly Argument[],
     options: CallOptions | undefined,
   ): Promise<number> {
-    const { arena } = this.#context;
-    let marshalled: Marshalled;
+    const words = new Int32Array(WORDS);
     try {
-      marshalled = new Marshalled(call, args);
+      if (placeDirect(call, args, words))
+        return new Promise((resolve, reject) =>
+          this.#performWords(call, args, words, options?.signal, resolve, reject),
+        );
+      return this.#performStaged(new Marshalled(call, args), call, args, words, options?.signal);
     } catch (error) {
       return Promise.reject(error as Error);
     }
+  }
+
+  /** A call whose words are ready. */
+  #performWords(
+    call: CallDescriptor,
+    args: readonly Argument[],
+    words: Int32Array,
+    signal: AbortSignal | undefined,
+    done: (result: number) => void,
+    fail: (why: Error) => void,
+  ): void {
+    const [a, b, c, d, e, f] = words as unknown as [number, number, number, number, number, number];
+    this.#perform(
+      call.nr,
+      signal,
+      (thread, returned, failed) => thread.start(call.nr, a, b, c, d, e, f, returned, failed),
+      (result) => {
+        if (isError(result)) fail(new SystemError(result, call.name, ...namesAmong(args)));
+        else done(call.returnsAddress ? result >>> 0 : result);
+      },
+      fail,
+    );
+  }
+
+  /** A call some of whose buffers have to be copied. */
+  async #performStaged(
+    marshalled: Marshalled,
+    call: CallDescriptor,
+    args: readonly Argument[],
+    words: Int32Array,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const { arena } = this.#context;
     const { size } = marshalled;
-    const perform = (block: number) =>
-      new Promise<number>((resolve, reject) => {
-        const words = new Int32Array(WORDS);
-        try {
-          marshalled.place(arena, block, words);
-        } catch (error) {
-          if (size) arena.give(block, size);
-          throw error;
-        }
-        const [a, b, c, d, e, f] = words as unknown as [number, number, number, number, number, number];
-        this.#perform(
-          call.nr,
-          options?.signal,
-          (thread, done, fail) => thread.start(call.nr, a, b, c, d, e, f, done, fail),
-          (result) => {
-            const failed = isError(result);
-            if (!failed) marshalled.collect(arena, block, result);
-            if (size) arena.give(block, size);
-            if (failed) reject(new SystemError(result, call.name, ...marshalled.names.slice(0, 2)));
-            else resolve(call.returnsAddress ? result >>> 0 : result);
-          },
-          (why) => {
-            // A task that was killed no longer uses the block, nor does a kernel that stopped.
-            if (size) arena.give(block, size);
-            reject(why);
-          },
-        );
-      });
-    if (!size) return perform(0);
-    const block = arena.take(size);
-    return block ? perform(block) : arena.grow(size).then(perform);
+    const block = arena.take(size) || (await arena.grow(size));
+    try {
+      marshalled.place(arena, block, words);
+      const result = await new Promise<number>((resolve, reject) =>
+        this.#performWords(call, args, words, signal, resolve, reject),
+      );
+      marshalled.collect(arena, block, result);
+      return result;
+    } finally {
+      // Also after a failure: a task that was killed no longer uses the block.
+      arena.give(block, size);
+    }
   }
 
   #perform(

@@ -1,0 +1,40 @@
+// How a thing is measured: rounds, medians, and what it is compared with.
+
+/** One line of the table. */
+export interface Row {
+  readonly item: string;
+  readonly value: number;
+  readonly unit: string;
+  /** The same on the machine's own kernel, in the same run. */
+  readonly native?: number;
+  /** What it should not exceed (or fall below, for rates). */
+  readonly goal?: number;
+}
+
+/** A question that a benchmark answers. */
+export interface Benchmark {
+  readonly question: string;
+  run(): Promise<Row[]>;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Nanoseconds that one of `count` operations takes: the median of rounds, after a warm-up. */
+export async function timePerOperation(
+  count: number,
+  operations: (count: number) => Promise<unknown>,
+  rounds = 7,
+): Promise<number> {
+  await operations(Math.ceil(count / 4));
+  const results: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await operations(count);
+    results.push(((performance.now() - start) * 1e6) / count);
+  }
+  return median(results);
+}
