@@ -85,32 +85,38 @@ export function installedHeaders(source: string): string {
   if (!existsSync(installed)) {
     mkdirSync(parent, { recursive: true });
     const temporary = mkdtempSync(join(parent, "headers-"));
-    const tree = join(temporary, "tree");
-    mkdirSync(join(tree, "arch"), { recursive: true });
-    for (const name of readdirSync(source)) {
-      if (name !== "arch") symlinkSync(join(source, name), join(tree, name));
-    }
-    for (const name of readdirSync(join(source, "arch"))) {
-      if (name !== "lkl") symlinkSync(join(source, "arch", name), join(tree, "arch", name));
-    }
-    cpSync(overlay, join(tree, "arch/lkl"), { recursive: true });
-    run("make", [
-      "-s",
-      "-C",
-      tree,
-      `O=${join(temporary, "out")}`,
-      "ARCH=lkl",
-      `LLVM=${process.env["LLVM_SUFFIX"] ?? "-22"}`,
-      "CLANG_TARGET_FLAGS_lkl=wasm32-unknown-unknown",
-      `INSTALL_HDR_PATH=${join(temporary, "usr")}`,
-      "headers_install",
-    ]);
     try {
+      makeHeaders(source, temporary);
       renameSync(join(temporary, "usr/include"), installed);
     } catch (error) {
       if (!existsSync(installed)) throw error; // else another run was faster
+    } finally {
+      rmSync(temporary, { recursive: true });
     }
-    rmSync(temporary, { recursive: true });
   }
   return installed;
+}
+
+/** Runs `make headers_install` for `temporary`/usr, in a tree of links to `source` and the overlay. */
+function makeHeaders(source: string, temporary: string): void {
+  const tree = join(temporary, "tree");
+  mkdirSync(join(tree, "arch"), { recursive: true });
+  for (const name of readdirSync(source)) {
+    if (name !== "arch") symlinkSync(join(source, name), join(tree, name));
+  }
+  for (const name of readdirSync(join(source, "arch"))) {
+    if (name !== "lkl") symlinkSync(join(source, "arch", name), join(tree, "arch", name));
+  }
+  cpSync(overlay, join(tree, "arch/lkl"), { recursive: true });
+  run("make", [
+    "-s",
+    "-C",
+    tree,
+    `O=${join(temporary, "out")}`,
+    "ARCH=lkl",
+    `LLVM=${process.env["LLVM_SUFFIX"] ?? "-22"}`,
+    "CLANG_TARGET_FLAGS_lkl=wasm32-unknown-unknown",
+    `INSTALL_HDR_PATH=${join(temporary, "usr")}`,
+    "headers_install",
+  ]);
 }
