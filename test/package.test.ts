@@ -106,7 +106,7 @@ suite("the package", () => {
   test("boots a kernel from JavaScript", async () => {
     const script = `
       import { Kernel } from "liblinux";
-      await using kernel = await Kernel.boot({ profile: "fs" });
+      await using kernel = await Kernel.boot({ image: "fs" });
       console.log(await kernel.init.getpid());
     `;
     await writeFile(join(project, "boot.js"), script);
@@ -116,7 +116,7 @@ suite("the package", () => {
   test("has declarations that compile in a project with strict checks and no other types", async () => {
     const script = `
       import { Kernel } from "liblinux";
-      await using kernel = await Kernel.boot({ profile: "fs" });
+      await using kernel = await Kernel.boot({ image: "fs" });
       const pid: number = await kernel.init.getpid();
       export { pid };
     `;
