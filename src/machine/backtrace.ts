@@ -20,11 +20,15 @@ export function kernelFrames(stack: string | undefined): Backtrace {
 
 const DEPTH = 64;
 
+/** V8 and JavaScriptCore have it; the language does not. */
+const depth = Error as { stackTraceLimit?: number };
+
 /** Who called the import that calls this. */
 export function currentFrames(): Backtrace {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = DEPTH;
+  const limit = depth.stackTraceLimit;
+  depth.stackTraceLimit = DEPTH;
   const { stack } = new Error();
-  Error.stackTraceLimit = limit;
+  if (limit === undefined) delete depth.stackTraceLimit;
+  else depth.stackTraceLimit = limit;
   return kernelFrames(stack);
 }

@@ -1,11 +1,8 @@
 // The package's kernels as files.
 import { readFile } from "node:fs/promises";
-import { brotliDecompress } from "node:zlib";
-import { promisify } from "node:util";
 import { KernelImage } from "../../machine/image.ts";
 
 const folder = new URL("../../../kernels/", import.meta.url);
-const decompress = promisify(brotliDecompress);
 
 /** No kernel of this profile is there. */
 export class KernelNotFoundError extends Error {
@@ -22,15 +19,20 @@ async function readOptional(name: string): Promise<Uint8Array<ArrayBuffer> | nul
   }
 }
 
+async function decompress(packed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  // Loaded only here: a process that starts with a plain module has no use for it.
+  const { brotliDecompress } = await import("node:zlib");
+  return new Promise((resolve, reject) =>
+    brotliDecompress(packed, (error, bytes) => (error ? reject(error) : resolve(bytes))),
+  );
+}
+
 /** A build's own output if there is one, else what the package carries. */
 export async function readImage(profile: string): Promise<KernelImage> {
   const plain = await readOptional(`${profile}.wasm`);
   if (plain) return new KernelImage(plain);
   const packed = await readOptional(`${profile}.wasm.br`);
-  if (packed) {
-    const bytes = await decompress(packed);
-    return new KernelImage(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) as Uint8Array<ArrayBuffer>);
-  }
+  if (packed) return new KernelImage(await decompress(packed));
   throw new KernelNotFoundError(
     `there is no "${profile}" kernel: in a clone, run \`npm run kernel:build\`; ` +
       "the published package has full and fs",

@@ -1,0 +1,3 @@
+// What only Node (and Deno and Bun, as Node) has.
+export { FileDisk } from "./file-disk.ts";
+export { KernelNotFoundError } from "./image.ts";
