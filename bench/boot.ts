@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+
 import { Kernel, KernelImage } from "../src/index.ts";
 import { median } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";

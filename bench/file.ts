@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_WRONLY } from "../src/abi/constants/fcntl.ts";
 import { Kernel } from "../src/index.ts";
 import type { Process } from "../src/index.ts";
@@ -42,7 +43,7 @@ async function readAll(process: Process, path: string): Promise<number> {
   const fd = await process.openat(AT_FDCWD, path, O_RDONLY, 0);
   const start = performance.now();
   let total = 0;
-  for (let count; (count = await process.read(fd, buffer, MIB)) > 0; ) total += count;
+  for (let count; (count = await process.read(fd, buffer, MIB)) > 0;) total += count;
   const result = rate(start);
   if (total !== FILE_MIB * MIB) throw new Error(`${total} bytes were read`);
   await process.close(fd);

@@ -2,11 +2,12 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+
 import { boot } from "./boot.ts";
 import { calls } from "./calls.ts";
 import { file } from "./file.ts";
-import { memory } from "./memory.ts";
 import type { Benchmark, Row } from "./measure.ts";
+import { memory } from "./memory.ts";
 
 const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file };
 
@@ -16,7 +17,9 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((name) => !(name in benchmarks));
 if (unknown.length) {
-  process.stderr.write(`no benchmark ${unknown.join(", ")}: ${Object.keys(benchmarks).join(", ")}\n`);
+  process.stderr.write(
+    `no benchmark ${unknown.join(", ")}: ${Object.keys(benchmarks).join(", ")}\n`,
+  );
   process.exit(2);
 }
 

@@ -1,6 +1,7 @@
 // How much memory does a further kernel take?
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+
 import type { Benchmark } from "./measure.ts";
 
 const library = join(import.meta.dirname, "../src/index.ts");

@@ -1,3 +1,4 @@
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./abi/constants/mman.ts";
 // A kernel: the machine it runs in, its devices, its processes.
 //
 // Invariants: a kernel runs from boot() until it stops, once. Whatever is made from it
@@ -8,7 +9,7 @@ import {
   LINUX_REBOOT_MAGIC1,
   LINUX_REBOOT_MAGIC2,
 } from "./abi/constants/reboot.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./abi/constants/mman.ts";
+import { CLONE_FILES } from "./abi/constants/sched.ts";
 import { SIGCHLD, SIGPIPE } from "./abi/constants/signal.ts";
 import { mountSystem, unmountAll } from "./fs/mounts.ts";
 import { WallClock } from "./machine/clock.ts";
@@ -81,7 +82,8 @@ export class Kernel {
   readonly #bus: VirtioBus;
   readonly #clock: Clock;
   readonly #options: BootOptions;
-  readonly #processes = new Set<Process>();
+  readonly #processes: Set<Process>;
+  #ending: Promise<void> | null = null;
   /** Pid 1: runs with all rights, is always there, and does for simple uses. */
   readonly init: Process;
   /** How long it took from switching on to user mode, in milliseconds of real time. */
@@ -251,16 +253,37 @@ export class Kernel {
     if (this.running) await this.halt();
   }
 
-  async #shutDown(command: number): Promise<void> {
+  #shutDown(command: number): Promise<void> {
+    return (this.#ending ??= this.#end(command));
+  }
+
+  async #end(command: number): Promise<void> {
     if (!this.running) return;
-    const problems = await this.#clock.drive(unmountAll(this.init));
+    const problems = await this.#clock.drive(this.#writeBack());
     this.init
       .leaderCall("reboot", LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, 0)
       .catch(() => {});
     const why = await this.#clock.drive(this.stopped);
-    if (!(why instanceof KernelStoppedError)) throw why;
+    if (!(why instanceof KernelStoppedError) || why.how === "disposed") throw why;
     if (problems.length)
-      throw new AggregateError(problems, "the kernel was halted, but not all could be written back");
+      throw new AggregateError(
+        problems,
+        "the kernel was halted, but not all could be written back",
+      );
+  }
+
+  /** Done by a process of its own: all threads that pid 1 may have can be waiting. */
+  async #writeBack(): Promise<Error[]> {
+    let problems: Error[] = [];
+    try {
+      const keeper = await this.init.fork({ flags: CLONE_FILES });
+      await keeper.setUp(async () => {
+        problems = await unmountAll(keeper);
+      });
+    } catch (error) {
+      problems.push(error as Error);
+    }
+    return problems;
   }
 }
 

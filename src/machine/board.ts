@@ -1,5 +1,11 @@
 // The words of memory that kernel and host share: struct lkl_board.
-import { LklBoard, LKL_COMMAND_LINE_SIZE, LKL_IRQ_TIMER, LKL_IRQ_USER, LKL_IRQ_VIRTIO } from "../abi/host.ts";
+import {
+  LklBoard,
+  LKL_COMMAND_LINE_SIZE,
+  LKL_IRQ_TIMER,
+  LKL_IRQ_USER,
+  LKL_IRQ_VIRTIO,
+} from "../abi/host.ts";
 import { InvalidOptionError } from "./errors.ts";
 import type { Memory } from "./memory.ts";
 

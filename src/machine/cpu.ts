@@ -1,3 +1,4 @@
+import { IRQ, type IrqLine, type Board } from "./board.ts";
 // The one CPU: interrupts, idle, and the time it spends in user mode.
 //
 // Invariants: when JavaScript runs and the kernel does not, the CPU is in one of three
@@ -10,7 +11,6 @@ import type { Clock, ClockTimer } from "./clock.ts";
 import type { Memory } from "./memory.ts";
 import { UNWIND } from "./threads.ts";
 import { turn } from "./turn.ts";
-import { IRQ, type IrqLine, type Board } from "./board.ts";
 
 /** A busy kernel lets the event loop turn this often. */
 const BUSY_SLICE_MS = 8;

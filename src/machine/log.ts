@@ -112,7 +112,7 @@ export class KernelLog implements Iterable<LogRecord> {
     this.#closers.add(close);
     try {
       for (;;) {
-        for (let record; (record = queue.shift()); ) yield record;
+        for (let record; (record = queue.shift());) yield record;
         if (this.#closed) return;
         await new Promise<void>((resolve) => (wake = resolve));
       }

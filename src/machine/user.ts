@@ -119,6 +119,8 @@ export class UserTasks {
   readonly #memory: Memory;
   readonly #cpu: Cpu;
   readonly #tasks = new Map<number, UserTask>();
+  /** Tasks that ended before anybody asked for them, by the address that they had. */
+  readonly #unclaimed = new Map<number, UserTask>();
   readonly #expected = new Map<number, PromiseWithResolvers<UserTask>>();
   #attention: UserTask[] = [];
   #holder: UserTask | null = null;
@@ -131,11 +133,17 @@ export class UserTasks {
     this.#cpu = cpu;
   }
 
-  /** The task at an address, as soon as it is in user mode for the first time. */
+  /**
+   * The task at an address, as soon as it is in user mode for the first time. It may have ended
+   * there already.
+   */
   at(address: number): Promise<UserTask> {
     if (this.#failed) return Promise.reject(this.#failed);
-    const task = this.#tasks.get(address);
-    if (task) return Promise.resolve(task);
+    const task = this.#tasks.get(address) ?? this.#unclaimed.get(address);
+    if (task) {
+      this.#unclaimed.delete(address);
+      return Promise.resolve(task);
+    }
     const expected = Promise.withResolvers<UserTask>();
     this.#expected.set(address, expected);
     return expected.promise;
@@ -218,9 +226,13 @@ export class UserTasks {
   readonly #interrupt = (): void => this.#release(LKL_USER_INTERRUPT);
 
   /** Import user_enter: the task is in user mode until this returns. */
-  readonly enter = (address: number, regsAddress: number, flags: number): Promise<number> | number => {
+  readonly enter = (
+    address: number,
+    regsAddress: number,
+    flags: number,
+  ): Promise<number> | number => {
     if (this.#failed) return Promise.reject(UNWIND);
-    const task = this.#tasks.get(address)!;
+    const task = this.#tasks.get(address >>> 0)!;
     task.regs = regsAddress >>> 2;
     if (flags & LKL_USER_RETURNED && task.resolve) {
       const { resolve } = task;
@@ -263,6 +275,7 @@ export class UserTasks {
     address >>>= 0;
     const task = new UserTask(this, address, pid, tgid);
     this.#tasks.set(address, task);
+    this.#unclaimed.delete(address);
     this.#expected.get(address)?.resolve(task);
     this.#expected.delete(address);
     this.onNew?.(task);
@@ -279,7 +292,8 @@ export class UserTasks {
       task.reject(new TaskExitedError(task.pid, status));
       task.resolve = task.reject = null;
     }
-    task.onExit?.(status);
+    if (task.onExit) task.onExit(status);
+    else this.#unclaimed.set(task.address, task);
   };
 
   /** The machine ended: fail every call, unwind the holder. */
@@ -295,6 +309,7 @@ export class UserTasks {
     }
     this.#cpu.inFlight = 0;
     this.#tasks.clear();
+    this.#unclaimed.clear();
     for (const { reject } of this.#expected.values()) reject(why);
     this.#expected.clear();
     this.#attention = [];

@@ -34,7 +34,8 @@ function checkLengths(call: CallDescriptor, args: readonly Argument[]): void {
     const arg = args[buffer];
     if (typeof arg !== "object" || arg === null || Array.isArray(arg)) continue;
     const { length } = arg as Uint8Array | KernelMemory;
-    const wanted = Number(args[count]) * unit;
+    // As the kernel sees it: a length below 0 is one near 4 GiB.
+    const wanted = (Number(args[count]) >>> 0) * unit;
     if (wanted > length)
       throw new BufferSizeError(
         `${call.name}: ${wanted} bytes are asked for, but the buffer has ${length}`,
@@ -112,11 +113,17 @@ export class Marshalled {
         arg,
         index,
         kind === "string",
-        kind !== "out",
+        // What the kernel does not write must come back as it was.
+        kind !== "out" || this.#call.copyBack !== index,
         kind === "out" || kind === "inout",
       );
     if (Array.isArray(arg)) {
       const buffers = arg as readonly Uint8Array[];
+      const count = Number(this.#args[index + 1]) >>> 0;
+      if (count > buffers.length)
+        throw new BufferSizeError(
+          `${this.#call.name}: ${count} buffers are asked for, but there are ${buffers.length}`,
+        );
       const offset = this.#room(buffers.length * IOVEC_BYTES);
       const parts = buffers.map((bytes) =>
         this.#reserve(bytes, index, false, kind === "iov-in", kind === "iov-out"),
@@ -154,7 +161,7 @@ export class Marshalled {
       const part = this.#parts[i];
       if (part) {
         if ("parts" in part) {
-          let at = (block + part.offset) >> 2;
+          let at = (block + part.offset) >>> 2;
           for (const piece of part.parts) {
             copyIn(u8, block, piece);
             i32[at++] = block + piece.offset;
@@ -165,7 +172,8 @@ export class Marshalled {
       } else if (this.#call.params[i] === "long64") {
         placeLong(words, word, arg as number | bigint);
         word += 2;
-      } else if (typeof arg === "object" && arg !== null) words[word++] = (arg as KernelMemory).address;
+      } else if (typeof arg === "object" && arg !== null)
+        words[word++] = (arg as KernelMemory).address;
       else words[word++] = Number(arg ?? 0);
     }
   }

@@ -1,13 +1,3 @@
-// A process: a task of the kernel with descriptors, root, directory and credentials of its
-// own, whose calls the application makes.
-//
-// Invariants: the leader makes no call of the application's. It makes threads (clones of
-// itself that share all it has) and what has to be true of all of them. A thread is free
-// (in #free) or makes one call; a call waits (in #waiting) only while all threads that
-// there may be are busy.
-import { errno } from "../abi/errno.ts";
-import { NR } from "../abi/numbers.ts";
-import type { CallName } from "../abi/numbers.ts";
 import { SystemCalls } from "../abi/calls.ts";
 import type { Argument, CallDescriptor, CallOptions } from "../abi/calls.ts";
 import {
@@ -20,12 +10,22 @@ import {
 } from "../abi/constants/sched.ts";
 import { SIGCHLD } from "../abi/constants/signal.ts";
 import { WEXITED, P_PID } from "../abi/constants/wait.ts";
+// A process: a task of the kernel with descriptors, root, directory and credentials of its
+// own, whose calls the application makes.
+//
+// Invariants: the leader makes no call of the application's. It makes threads (clones of
+// itself that share all it has) and what has to be true of all of them. A thread is free
+// (in #free) or makes one call; a call waits (in #waiting) only while all threads that
+// there may be are busy.
+import { errno } from "../abi/errno.ts";
+import { NR } from "../abi/numbers.ts";
+import type { CallName } from "../abi/numbers.ts";
 import type { Machine } from "../machine/machine.ts";
 import { TaskExitedError } from "../machine/user.ts";
 import type { UserTask } from "../machine/user.ts";
 import type { Arena } from "./arena.ts";
-import { KernelBuffer } from "./buffer.ts";
 import type { Mapper } from "./arena.ts";
+import { KernelBuffer } from "./buffer.ts";
 import { DisposedError, SystemError, isError } from "./errors.ts";
 import { Marshalled, namesAmong, placeDirect } from "./marshal.ts";
 
@@ -84,6 +84,8 @@ export interface ProcessContext {
 }
 
 type Run = (thread: UserTask) => void;
+/** Starts a call on a thread. */
+type Start = (thread: UserTask, done: (result: number) => void, fail: (why: Error) => void) => void;
 
 /** A call that waits for a thread. */
 interface Waiting {
@@ -114,7 +116,8 @@ export class Process extends SystemCalls {
   /** Being set up: the leader makes the calls itself, one by one. */
   #settingUp = false;
   #closed: Promise<void> | null = null;
-  #ended = false;
+  /** Why no call can be made any more. */
+  #ended: Error | null = null;
   readonly #rejectExited: (why: Error) => void;
   /** Settles when the process ended. Rejects if the kernel stops before. */
   readonly exited: Promise<ExitStatus>;
@@ -137,7 +140,7 @@ export class Process extends SystemCalls {
     this.exited = exited.promise;
     this.exited.catch(() => {});
     this.#rejectExited = exited.reject;
-    leader.onExit = (status) => {
+    const onExit = (status: number) => {
       this.#end(new TaskExitedError(pid, status));
       exited.resolve(
         status & 0x7f
@@ -145,7 +148,10 @@ export class Process extends SystemCalls {
           : { code: (status >> 8) & 0xff, signal: null },
       );
     };
+    leader.onExit = onExit;
     context.added(this);
+    // A signal may have ended it before it was known here.
+    if (leader.exited !== null) onExit(leader.exited);
   }
 
   /** @internal The kernel ended, and this process with it. */
@@ -156,7 +162,7 @@ export class Process extends SystemCalls {
 
   #end(why: Error): void {
     if (this.#ended) return;
-    this.#ended = true;
+    this.#ended = why;
     this.#failWaiting(why);
     this.#context.removed(this);
   }
@@ -234,16 +240,24 @@ export class Process extends SystemCalls {
   }
 
   /** Let the leader make a call when it is the process's only thread. */
-  #callWhole(run: Run): Promise<void> {
-    return this.#lead(async (leader) => {
-      if (this.callsInFlight || this.#spawning)
-        throw new Error(
-          "this call changes the whole process: make it when no other call is in flight",
-        );
-      for (const thread of this.#free.splice(0)) this.#retire(thread);
-      run(leader);
-      await Promise.resolve();
-    });
+  async #callWhole(
+    start: Start,
+    done: (result: number) => void,
+    fail: (why: Error) => void,
+  ): Promise<void> {
+    try {
+      const result = await this.#lead((leader) => {
+        if (this.callsInFlight || this.#spawning)
+          throw new Error(
+            "this call changes the whole process: make it when no other call is in flight",
+          );
+        for (const thread of this.#free.splice(0)) this.#retire(thread);
+        return new Promise<number>((resolve, reject) => start(leader, resolve, reject));
+      });
+      done(result);
+    } catch (error) {
+      fail(error as Error);
+    }
   }
 
   // --- Calls -----------------------------------------------------------------------------
@@ -339,18 +353,15 @@ export class Process extends SystemCalls {
   #perform(
     nr: number,
     signal: AbortSignal | undefined,
-    start: (
-      thread: UserTask,
-      done: (result: number) => void,
-      fail: (why: Error) => void,
-    ) => void,
+    start: Start,
     done: (result: number) => void,
     fail: (why: Error) => void,
   ): void {
     if (this.#closed) return fail(this.#closedError());
+    if (this.#ended) return fail(this.#ended);
     if (signal?.aborted) return fail(signal.reason as Error);
     if (WHOLE_PROCESS.has(nr) && !this.#settingUp) {
-      this.#callWhole((leader) => start(leader, done, fail)).catch(fail);
+      void this.#callWhole(start, done, fail);
       return;
     }
     if (signal) return this.#performAbortable(signal, start, done, fail);
@@ -368,7 +379,7 @@ export class Process extends SystemCalls {
 
   #performAbortable(
     signal: AbortSignal,
-    start: (thread: UserTask, done: (result: number) => void, fail: (why: Error) => void) => void,
+    start: Start,
     done: (result: number) => void,
     fail: (why: Error) => void,
   ): void {
@@ -440,6 +451,7 @@ export class Process extends SystemCalls {
    */
   async fork(options: { flags?: number; maxThreads?: number } = {}): Promise<Process> {
     if (this.#closed) throw this.#closedError();
+    if (this.#ended) throw this.#ended;
     return this.#lead(async (leader) => {
       const pid = await leader.call(NR.clone, CLONE_VM | SIGCHLD | (options.flags ?? 0));
       if (isError(pid)) throw new SystemError(pid, "clone");
@@ -472,22 +484,19 @@ export class Process extends SystemCalls {
    *
    * @param code 0 to 255
    */
-  exit(code = 0): Promise<void> {
-    return (this.#closed ??= this.#exit(code));
+  async exit(code = 0): Promise<void> {
+    if (!this.#parent) throw new Error("process 1 ends with its kernel: halt that");
+    await (this.#closed ??= this.#exit(code, this.#parent));
   }
 
-  async #exit(code: number): Promise<void> {
-    if (!this.#parent) {
-      this.#closed = null;
-      throw new Error("process 1 ends with its kernel: halt that");
-    }
+  async #exit(code: number, parent: Process): Promise<void> {
     if (this.#ended) return;
     const leader = this.#leader;
     const ignore = () => {};
     await this.#leading;
     if (leader.exited === null) leader.start(NR.exit_group, code, 0, 0, 0, 0, 0, ignore, ignore);
     await this.exited.catch(ignore);
-    await this.#parent.#reap(this.pid).catch(ignore);
+    await parent.#reap(this.pid).catch(ignore);
   }
 
   /** Let go of a child that ended. Children of pid 1 need none: it ignores SIGCHLD. */

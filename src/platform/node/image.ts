@@ -1,5 +1,6 @@
 // The package's kernels as files.
 import { readFile } from "node:fs/promises";
+
 import { KernelImage } from "../../machine/image.ts";
 
 const folder = new URL("../../../kernels/", import.meta.url);
