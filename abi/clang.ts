@@ -73,14 +73,14 @@ export class Clang {
     let file = "";
     for (const line of this.preprocess(text, ["-dD"]).split("\n")) {
       const marker = /^# \d+ "([^"]*)"/.exec(line);
-      if (marker) file = marker[1] as string;
+      if (marker) file = marker[1];
       const macro = /^#define (\w+) (.+)/.exec(line);
       if (macro) {
-        const name = macro[1] as string;
-        found.set(name, { name, file, body: macro[2] as string });
+        const name = macro[1];
+        found.set(name, { name, file, body: macro[2] });
       }
       const gone = /^#undef (\w+)/.exec(line);
-      if (gone) found.delete(gone[1] as string);
+      if (gone) found.delete(gone[1]);
     }
     return [...found.values()];
   }
@@ -91,12 +91,12 @@ export class Clang {
     // One line a file change, so that an enum never has a marker in its middle.
     const pieces = this.preprocess(text).split(/^# \d+ "([^"]*)".*$/m);
     for (let index = 2; index < pieces.length; index += 2) {
-      const file = pieces[index - 1] as string;
-      for (const [, body] of (pieces[index] as string).matchAll(
+      const file = pieces[index - 1];
+      for (const [, body] of (pieces[index]).matchAll(
         /\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g,
       )) {
-        for (const [, name] of (body as string).matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
-          found.push({ name: name as string, file, body: "" });
+        for (const [, name] of (body).matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
+          found.push({ name: name, file, body: "" });
         }
       }
     }
@@ -122,8 +122,8 @@ export class Clang {
       /^@x_(\w+) = [^\n]*?constant \[\d+ x i8\] c"([^"]*)\\00"/gm,
     )) {
       values.set(
-        name as string,
-        (value as string).replace(/\\([0-9A-F]{2})/g, (_, hex: string) =>
+        name,
+        (value).replace(/\\([0-9A-F]{2})/g, (_, hex: string) =>
           String.fromCharCode(parseInt(hex, 16)),
         ),
       );
@@ -155,8 +155,8 @@ export class Clang {
       const pattern = new RegExp(`^@${prefix}_(\\w+) = [^\\n]*?global i\\d+ (-?\\d+)`, "gm");
       return new Map(
         [...ir.matchAll(pattern)].map(([, name, value]) => [
-          name as string,
-          BigInt(value as string),
+          name,
+          BigInt(value),
         ]),
       );
     };

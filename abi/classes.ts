@@ -156,7 +156,7 @@ class ClassWriter {
     const entries = [...offsets].map(([label, offset]) => `    ${label}: ${offset},\n`).join("");
     const offsetsText = entries ? `  static readonly offsets = {\n${entries}  } as const;\n` : "";
     const text =
-      `${doc(`${about}, ${layout.size} bytes, aligned to ${layout.align}.`)}` +
+      doc(`${about}, ${layout.size} bytes, aligned to ${layout.align}.`) +
       `export class ${name} extends Struct {\n` +
       `  static readonly size = ${layout.size};\n${offsetsText}${members}}\n`;
     this.#done.push({ name, text, uses });
@@ -167,7 +167,7 @@ class ClassWriter {
     if (field.bits) return bitField(field, label, layout);
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
     if (array)
-      return this.#array(field, label, array[1] as string, array[2] as string, owner, uses);
+      return this.#array(field, label, array[1], array[2], owner, uses);
     const simple = scalarOf(field.type);
     if (simple) return scalarMember(field, label, simple);
     const nested = this.#nested(field, field.type, owner, uses);
@@ -249,7 +249,7 @@ function extent(fields: readonly Field[], layouts: ReadonlyMap<string, Layout>):
   let end = 0;
   for (const field of fields) {
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
-    const element = array ? (array[1] as string) : field.type;
+    const element = array ? (array[1]) : field.type;
     const counts = [...(array?.[2] ?? "").matchAll(/\[(\d*)\]/g)].map(([, count]) =>
       Number(count || 0),
     );

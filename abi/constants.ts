@@ -40,13 +40,13 @@ function internalText(
   let text = "";
   const macros: Macro[] = [];
   for (const [line, name, body] of whole.matchAll(/^#\s*define[ \t]+(\w+)[ \t]+(.+)$/gm)) {
-    if (!names.test(name as string)) continue;
+    if (!names.test(name)) continue;
     text += `#undef ${name}\n${line}\n`;
-    macros.push({ name: name as string, file: path, body: (body as string).trim() });
+    macros.push({ name: name, file: path, body: (body).trim() });
   }
   for (const [, list] of whole.matchAll(/\benum\s+\w*\s*(\{[^{}]*\})/g)) {
-    const constants = [...(list as string).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(
-      ([, name]) => name as string,
+    const constants = [...(list).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(
+      ([, name]) => name,
     );
     if (!constants.some((name) => names.test(name))) continue;
     text += `enum ${list};\n`;

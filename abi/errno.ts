@@ -28,9 +28,9 @@ function errorNumbers(source: string, headers: string, clang: Clang): ErrorNumbe
     for (const [, code, body, comment] of text.matchAll(
       /^#define\s+(E\w+)\s+(\w+)[ \t]*(?:\/\*\s*([^]*?)\s*\*\/)?/gm,
     )) {
-      const value = values.get(code as string) ?? BigInt(body as string);
+      const value = values.get(code) ?? BigInt(body);
       const message = (comment ?? "").replace(/\s*\n\s*\*?\s*/g, " ");
-      found.push({ code: code as string, value: Number(value), message });
+      found.push({ code: code, value: Number(value), message });
     }
   }
   return found;

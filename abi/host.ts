@@ -43,17 +43,17 @@ function hostFunctions(text: string): HostFunction[] {
     for (const [, direction, name, result, list] of code.matchAll(
       /LKL_(IMPORT|EXPORT)\((\w+)\)\s*([\w\s]+?[\s*])\w+\(([^)]*)\)\s*;/g,
     )) {
-      const parameters = (list as string).trim() === "void" ? [] : (list as string).split(",");
+      const parameters = (list).trim() === "void" ? [] : (list).split(",");
       found.push({
-        direction: direction as string,
-        name: name as string,
-        result: (result as string).trim(),
+        direction: direction,
+        name: name,
+        result: (result).trim(),
         parameters: parameters.map((parameter) => {
           const parts = /^\s*(.*?)(\w+)\s*$/s.exec(parameter);
           if (!parts) throw new Error(`host.h: ${name}: cannot read ${parameter}`);
           return {
-            type: (parts[1] as string).replace(/\s+/g, " ").trim(),
-            name: parts[2] as string,
+            type: (parts[1]).replace(/\s+/g, " ").trim(),
+            name: parts[2],
           };
         }),
         comment: comment ? commentText(comment[0]) : "",

@@ -38,8 +38,8 @@ function parseLine(line: string): Line | undefined {
   return {
     offset: Number(offset),
     ...(first === undefined ? {} : { bits: [Number(first), Number(last)] as const }),
-    depth: ((indent as string).length - 1) / 2,
-    text: text as string,
+    depth: ((indent).length - 1) / 2,
+    text: text,
   };
 }
 
@@ -64,7 +64,7 @@ export function recordLayouts(clang: Clang, program: string): Map<string, Layout
   for (const [index, text] of canonical.entries()) {
     const line = parseLine(text);
     if (line) {
-      pending.push({ line, written: parseLine(written[index] as string)?.text ?? "" });
+      pending.push({ line, written: parseLine(written[index])?.text ?? "" });
       continue;
     }
     const size = /^\s*\| \[sizeof=(\d+), align=(\d+)\]/.exec(text);
@@ -84,10 +84,10 @@ export function recordLayouts(clang: Clang, program: string): Map<string, Layout
 function nest(lines: readonly { line: Line; written: string }[], depth: number): Field[] {
   const fields: Field[] = [];
   for (let index = 0; index < lines.length;) {
-    const { line, written } = lines[index] as (typeof lines)[number];
+    const { line, written } = lines[index];
     const start = index;
     let end = index + 1;
-    while (end < lines.length && (lines[end] as (typeof lines)[number]).line.depth > depth)
+    while (end < lines.length && (lines[end]).line.depth > depth)
       end += 1;
     const { type, name } = typeAndName(line.text);
     index = end;

@@ -37,20 +37,20 @@ export function systemCallTable(source: string, clang: Clang): Call[] {
   const makefile = readFileSync(join(overlay, "kernel/Makefile.syscalls"), "utf8");
   const abis = new Set(["common", "32"]);
   for (const [, list] of makefile.matchAll(/^syscall_abis_32\s*\+?=\s*(.*)$/gm)) {
-    for (const abi of (list as string).trim().split(/\s+/)) abis.add(abi);
+    for (const abi of (list).trim().split(/\s+/)) abis.add(abi);
   }
   const calls: Call[] = [];
   for (const line of readFileSync(join(source, "scripts/syscall.tbl"), "utf8").split("\n")) {
     const [number, abi, name, entry] = line.split(/\s+/);
     if (!/^\d+$/.test(number ?? "") || !abis.has(abi ?? "")) continue;
-    if (values.get(`__NR_${name}`) !== BigInt(number as string)) {
+    if (values.get(`__NR_${name}`) !== BigInt(number)) {
       throw new Error(
         `${name}: the table says ${number}, the installed header ${values.get(`__NR_${name}`)}`,
       );
     }
     calls.push({
       nr: Number(number),
-      name: name as string,
+      name: name,
       entry: (entry ?? "sys_ni_syscall").replace(/^sys_/, ""),
     });
   }
@@ -92,9 +92,9 @@ export function declarations(source: string, clang: Clang): Map<string, Prototyp
   const found = new Map<string, Prototype>();
   const text = clang.preprocess(whole.slice(start, end) + "#endif\n", flags);
   for (const [, name, list] of text.matchAll(/asmlinkage\s+long\s+sys_(\w+)\s*\(([^)]*)\)\s*;/g)) {
-    const body = (list as string).trim();
+    const body = (list).trim();
     const parameters = body === "void" ? [] : body.split(",").map(parseParameter);
-    found.set(name as string, { name: name as string, parameters });
+    found.set(name, { name: name, parameters });
   }
   return found;
 }
@@ -116,16 +116,16 @@ export function definitions(source: string): Map<string, Prototype[]> {
   for (const file of files) {
     const text = readFileSync(file, "utf8").replace(/\/\*[^]*?\*\//g, " ");
     for (const [, count, list] of text.matchAll(/^SYSCALL_DEFINE([0-6])\(([^)]*)\)/gm)) {
-      const [name, ...rest] = (list as string).split(",").map((part) => part.trim());
+      const [name, ...rest] = (list).split(",").map((part) => part.trim());
       if (rest.length !== 2 * Number(count)) throw new Error(`${file}: cannot read ${name}`);
       const parameters: Parameter[] = [];
       for (let index = 0; index < rest.length; index += 2) {
         const { type } = parseParameter(`${rest[index]} x`);
-        parameters.push({ type, name: rest[index + 1] as string });
+        parameters.push({ type, name: rest[index + 1] });
       }
-      const known = found.get(name as string) ?? [];
-      known.push({ name: name as string, parameters });
-      found.set(name as string, known);
+      const known = found.get(name) ?? [];
+      known.push({ name: name, parameters });
+      found.set(name, known);
     }
   }
   return found;

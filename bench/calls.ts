@@ -71,7 +71,7 @@ interface Program {
 async function pipe(process: Process): Promise<[number, number]> {
   const fds = new Int32Array(2);
   await process.pipe2(new Uint8Array(fds.buffer), 0);
-  return [fds[0]!, fds[1]!];
+  return [fds[0], fds[1]];
 }
 
 async function fromJavaScript(kernel: Kernel, native: Map<string, number>): Promise<Row[]> {

@@ -30,13 +30,13 @@ export const memory: Benchmark = {
   async run() {
     const [none, one, some, many] = [0, 1, 16, 64].map((count) => residentWith(count, "full"));
     return [
-      { item: "Node and the library, no kernel", value: none!, unit: "MiB" },
-      { item: "with 1 kernel", value: one!, unit: "MiB" },
-      { item: "with 16 kernels", value: some!, unit: "MiB" },
-      { item: "with 64 kernels", value: many!, unit: "MiB" },
+      { item: "Node and the library, no kernel", value: none, unit: "MiB" },
+      { item: "with 1 kernel", value: one, unit: "MiB" },
+      { item: "with 16 kernels", value: some, unit: "MiB" },
+      { item: "with 64 kernels", value: many, unit: "MiB" },
       {
         item: "each further kernel (16 to 64)",
-        value: (many! - some!) / 48,
+        value: (many - some) / 48,
         unit: "MiB",
         goal: 12,
       },

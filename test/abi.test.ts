@@ -209,15 +209,15 @@ function accessorsOf(constructor: StructClass<Struct>): Accessor[] {
     ) as unknown as Members;
     for (let index = 0; ; index += 1) {
       try {
-        sample[getter]!(index);
+        sample[getter](index);
       } catch (error) {
         assert.ok(error instanceof RangeError && index > 0, `${constructor.name}.${getter}`);
         break;
       }
       accessors.push({
         label: `${getter}(${index})`,
-        read: (record) => (record as unknown as Members)[getter]!(index),
-        write: (record, value) => (record as unknown as Members)[name]!(index, value),
+        read: (record) => (record as unknown as Members)[getter](index),
+        write: (record, value) => (record as unknown as Members)[name](index, value),
       });
     }
   }

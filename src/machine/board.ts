@@ -35,7 +35,7 @@ export class Board {
 
   /** When the kernel wants to be woken, on its own clock; or Infinity. */
   get deadlineNs(): number {
-    return this.#f64[this.#deadlineIndex]!;
+    return this.#f64[this.#deadlineIndex];
   }
 
   set deadlineNs(ns: number) {

@@ -45,8 +45,8 @@ export class KernelImage {
 
   async #compile(shared: boolean): Promise<WebAssembly.Module> {
     // The engine copies the bytes before compile() returns, so both can share them.
-    if (shared) this.#bytes[this.#flag]! |= LIMITS_SHARED;
-    else this.#bytes[this.#flag]! &= ~LIMITS_SHARED;
+    if (shared) this.#bytes[this.#flag] |= LIMITS_SHARED;
+    else this.#bytes[this.#flag] &= ~LIMITS_SHARED;
     let module;
     try {
       module = await WebAssembly.compile(this.#bytes);

@@ -12,7 +12,7 @@ import { Cpu } from "./cpu.ts";
 import { InvalidOptionError, KernelPanicError, KernelStoppedError } from "./errors.ts";
 import type { KernelImage } from "./image.ts";
 import { promising, suspending } from "./jspi.ts";
-import { KernelLog } from "./log.ts";
+import type { KernelLog } from "./log.ts";
 import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES, Memory } from "./memory.ts";
 import type { Random } from "./random.ts";
 import { Threads, UNWIND } from "./threads.ts";

@@ -157,7 +157,7 @@ export class UserTasks {
   onNew: ((task: UserTask) => void) | null = null;
 
   register(task: UserTask, index: number): number {
-    return this.#memory.i32[task.regs + index]!;
+    return this.#memory.i32[task.regs + index];
   }
 
   /** @internal */
@@ -239,7 +239,7 @@ export class UserTasks {
       task.resolve = task.reject = null;
       this.#cpu.inFlight--;
       this.#cpu.timerRang = false;
-      resolve(this.#memory.i32[task.regs + REG_RET]!);
+      resolve(this.#memory.i32[task.regs + REG_RET]);
     }
     const { event } = task;
     if (event !== NO_EVENT) {

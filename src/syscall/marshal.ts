@@ -101,7 +101,7 @@ export class Marshalled {
 
   #part(index: number): Part | Vector | null {
     const arg = this.#args[index]!;
-    const kind = this.#call.params[index]!;
+    const kind = this.#call.params[index];
     if (typeof arg === "string") {
       if (arg.includes("\0"))
         throw new TypeError(`${this.#call.name}: a name cannot contain a NUL character`);

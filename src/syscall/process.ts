@@ -300,7 +300,7 @@ export class Process extends SystemCalls {
         );
       return this.#performStaged(new Marshalled(call, args), call, args, words, options?.signal);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

@@ -92,7 +92,7 @@ function deviceSize(fd: number): number {
 }
 
 function checkKind(stats: Stats, path: string): void {
-  if (stats.isDirectory()) throw new DiskError("EISDIR", SENTENCES["EISDIR"]!, path);
+  if (stats.isDirectory()) throw new DiskError("EISDIR", SENTENCES["EISDIR"], path);
   if (!stats.isFile() && !stats.isBlockDevice())
     throw new DiskError("ENODEV", "is neither a file nor a block device", path);
 }
