@@ -230,7 +230,7 @@ export function callsFile(list: readonly Stub[]): string {
     const labels = args.map(({ label }) => label);
     let body: string;
     if (scalar) {
-      const words = [...labels, ..."000000".slice(labels.length)];
+      const words = [...labels, ...Array.from({ length: 6 - labels.length }, () => "0")];
       body = `this.scalar(${call.nr}, "${call.name}", ${options}, ${words.join(", ")})`;
     } else {
       const constant = call.name.toUpperCase();

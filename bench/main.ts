@@ -37,9 +37,9 @@ function print(question: string, rows: readonly Row[]): void {
 
 const results: Record<string, readonly Row[]> = {};
 process.stdout.write(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}\n`);
-for (const [name, { question, run }] of Object.entries(benchmarks)) {
+for (const [name, benchmark] of Object.entries(benchmarks)) {
   if (positionals.length && !positionals.includes(name)) continue;
-  results[name] = await run();
-  print(question, results[name]);
+  results[name] = await benchmark.run();
+  print(benchmark.question, results[name]);
 }
 if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);

@@ -212,10 +212,10 @@ export class Process extends SystemCalls {
         thread.onExit = () => this.#threadEnded(thread);
         this.#release(thread);
       },
-      (why: Error) => {
+      (why: unknown) => {
         this.#spawning--;
         // With threads left, the calls wait for one of them.
-        if (!this.#threads.size) this.#failWaiting(why);
+        if (!this.#threads.size) this.#failWaiting(why as Error);
       },
     );
   }
@@ -422,19 +422,26 @@ export class Process extends SystemCalls {
   /**
    * Run a WebAssembly function (i32) → i32 as a thread of this process, on the kernel's own
    * stack for it. The function may import {@link Kernel.syscall} and call it directly,
-   * without JavaScript in between.
+   * without JavaScript in between. A trap in it ends the kernel.
+   *
+   * @throws {TypeError} if it is no such function
    */
-  run(body: WebAssembly.ExportValue, argument = 0): Promise<number> {
-    const slot = this.#context.machine.slotOf(body);
-    return new Promise((resolve, reject) => {
-      this.#perform(
-        -1,
-        undefined,
-        (thread, done, fail) => thread.run(slot, argument, done, fail),
-        resolve,
-        reject,
-      );
-    });
+  async run(body: WebAssembly.ExportValue, argument = 0): Promise<number> {
+    const { machine } = this.#context;
+    const slot = machine.takeSlot(body);
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#perform(
+          -1,
+          undefined,
+          (thread, done, fail) => thread.run(slot, argument, done, fail),
+          resolve,
+          reject,
+        );
+      });
+    } finally {
+      machine.giveSlot(slot);
+    }
   }
 
   /** Kernel memory to use in calls without copies. Every process of the kernel may use it. */
