@@ -1,5 +1,4 @@
 // Mounts: of file systems on directories, and their end.
-import { AT_FDCWD } from "../abi/constants/fcntl.ts";
 import {
   MNT_DETACH,
   MS_NODEV,
@@ -12,7 +11,7 @@ import {
 import { SIGKILL } from "../abi/constants/signal.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
-import { readFile } from "./files.ts";
+import { ensureDirectory, readText } from "./files.ts";
 
 /** A line of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
 export interface MountEntry {
@@ -31,7 +30,7 @@ const unescape = (text: string) =>
 
 /** What is mounted, in the order in which it was. */
 export async function readMounts(process: Process): Promise<MountEntry[]> {
-  const text = new TextDecoder().decode(await readFile(process, "/proc/self/mountinfo"));
+  const text = await readText(process, "/proc/self/mountinfo");
   return text
     .split("\n")
     .filter((line) => line)
@@ -66,20 +65,12 @@ const SYSTEM_TYPES: ReadonlySet<string> = new Set([
 /** Mount /proc, /sys, /dev and /tmp. A kernel may lack some: then they stay away. */
 export async function mountSystem(init: Process): Promise<void> {
   for (const [type, target, flags] of SYSTEM) {
-    await makeDirectory(init, target);
+    await ensureDirectory(init, target);
     try {
       await init.mount(type, target, type, flags, null);
     } catch (error) {
       if (!(error instanceof SystemError && error.code === "ENODEV")) throw error;
     }
-  }
-}
-
-async function makeDirectory(process: Process, path: string): Promise<void> {
-  try {
-    await process.mkdirat(AT_FDCWD, path, 0o755);
-  } catch (error) {
-    if (!(error instanceof SystemError && error.code === "EEXIST")) throw error;
   }
 }
 

@@ -1,0 +1,24 @@
+// File systems: disks in a kernel, what is on them, mounts and files.
+export { attachDisk, BlockDevice, DeviceNotFoundError } from "./block-device.ts";
+export type { AttachOptions, DeviceHost, Partition } from "./block-device.ts";
+export {
+  openDirectory,
+  readDirectory,
+  readEntries,
+  TooDeepError,
+  walk,
+} from "./directory.ts";
+export type { DirectoryEntry, Visitor, WalkEntry } from "./directory.ts";
+export { readChunks, readFile, readLink, readText } from "./files.ts";
+export type { ChunkOptions, ReadAt } from "./files.ts";
+export { knownTypes, mount, Mount, MountError, NotMountableError } from "./mount.ts";
+export type { MountHost, MountOptions } from "./mount.ts";
+export { readMounts } from "./mounts.ts";
+export type { MountEntry } from "./mounts.ts";
+export type { PartitionTable, TableEntry } from "./partitions.ts";
+export { probe, probeDevice } from "./probe.ts";
+export type { Content } from "./probes/content.ts";
+export { stat, usage } from "./stat.ts";
+export type { FileStatus, FileType, StatOptions, Usage } from "./stat.ts";
+export { listVolumes } from "./volumes.ts";
+export type { Volume } from "./volumes.ts";

@@ -1,0 +1,275 @@
+// Mounting a block device's file system.
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/constants/mount.ts";
+import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
+import { errno } from "../abi/errno.ts";
+import type { KernelLog } from "../machine/log.ts";
+import type { LogRecord } from "../machine/log.ts";
+import { SystemError } from "../syscall/errors.ts";
+import type { Process } from "../syscall/process.ts";
+import { ensureDirectory, readText, withReader } from "./files.ts";
+import { unmount } from "./mounts.ts";
+import { describeStart, probeDevice } from "./probe.ts";
+import type { Content } from "./probes/content.ts";
+import { usage } from "./stat.ts";
+import type { Usage } from "./stat.ts";
+
+/** What mounting needs of a kernel. A Kernel is one. */
+export interface MountHost {
+  /** A process with all rights. */
+  readonly init: Process;
+  readonly log: KernelLog;
+}
+
+export interface MountOptions {
+  /** The block device, e.g. `/dev/vda1`. */
+  source: string;
+  /** A directory; default: a new one below /mnt. */
+  target?: string;
+  /** As in /proc/filesystems; default: what the superblock says. */
+  type?: string;
+  /** Default false. */
+  readOnly?: boolean;
+  /** The file system's own options, as mount(8) takes them after -o. */
+  options?: string;
+  /** Obey device nodes, set-user-ID bits and programs of the file system. Default false. */
+  trusted?: boolean;
+  /**
+   * Read-only: leave a journal that cannot be replayed, since the device is read-only, as it is.
+   * What the last moments before a crash changed is then missing, or half there. Default false.
+   */
+  skipJournal?: boolean;
+}
+
+/** What was found cannot be mounted. */
+export class NotMountableError extends Error {
+  override readonly name = "NotMountableError";
+  readonly code = "ERR_NOT_MOUNTABLE";
+  readonly source: string;
+  /** What the device has, if it was recognised. */
+  readonly content: Content | null;
+
+  constructor(source: string, content: Content | null, problem: string) {
+    super(problem);
+    this.source = source;
+    this.content = content;
+  }
+}
+
+/** The kernel refused to mount. */
+export class MountError extends Error {
+  override readonly name = "MountError";
+  /** E.g. `EUCLEAN`. */
+  readonly code: string;
+  readonly errno: number;
+  readonly source: string;
+  readonly type: string;
+  /** What the kernel's log says of it. */
+  readonly kernelSays: readonly string[];
+
+  constructor(cause: SystemError, source: string, type: string, kernelSays: readonly string[]) {
+    const what = cause.message.replace(/, mount\b.*/, "");
+    const says = kernelSays.length ? `; the kernel says: ${kernelSays.join("; ")}` : "";
+    super(`${what}, mounting ${source} as ${type}${says}`, { cause });
+    this.code = cause.code;
+    this.errno = cause.errno;
+    this.source = source;
+    this.type = type;
+    this.kernelSays = kernelSays;
+  }
+}
+
+/** Names in UTF-8, where the default could be something else. */
+const NAMES: Readonly<Record<string, string>> = {
+  vfat: "utf8=1",
+  iso9660: "iocharset=utf8",
+  ntfs3: "iocharset=utf8",
+};
+
+/** How to leave the journal alone. */
+const SKIP_JOURNAL: Readonly<Record<string, string>> = {
+  ext3: "noload",
+  ext4: "noload",
+  xfs: "norecovery",
+  btrfs: "rescue=nologreplay",
+  f2fs: "norecovery",
+};
+
+/** File systems on block devices that this kernel can mount. */
+export async function knownTypes(process: Process): Promise<string[]> {
+  const lines = (await readText(process, "/proc/filesystems")).split("\n");
+  return lines.filter((line) => line.startsWith("\t")).map((line) => line.slice(1));
+}
+
+/**
+ * Mount a block device.
+ *
+ * @throws {NotMountableError} if there is no file system that the kernel knows
+ * @throws {MountError} if the kernel refused it, e.g. because it is damaged
+ */
+export async function mount(host: MountHost, options: MountOptions): Promise<Mount> {
+  const { source } = options;
+  const content = await probeDevice(host.init, source);
+  const type = options.type ?? (await typeToMount(host.init, source, content));
+  const target = options.target ?? (await makeTarget(host.init, source));
+  try {
+    const journalSkipped = await attempt(host, { ...options, target, type });
+    return new Mount(host.init, { source, target, type, content, journalSkipped }, !options.target);
+  } catch (error) {
+    if (!options.target) await removeDirectory(host.init, target);
+    throw error;
+  }
+}
+
+async function typeToMount(
+  process: Process,
+  source: string,
+  content: Content | null,
+): Promise<string> {
+  if (!content) {
+    const saw = await withReader(process, source, describeStart);
+    throw new NotMountableError(source, null, `no file system that is known: ${saw}`);
+  }
+  const { type, kind, title } = content;
+  const problems: Record<Exclude<Content["kind"], "filesystem">, string> = {
+    swap: `this is ${title}, which has no files`,
+    encrypted: `this is encrypted (${title}): it cannot be unlocked yet`,
+    member: `this is a ${title}: such volumes cannot be put together yet`,
+    container: `this is no disk but ${title}: convert or unpack it first`,
+  };
+  if (kind !== "filesystem") throw new NotMountableError(source, content, problems[kind]);
+  const known = await knownTypes(process);
+  if (known.includes(type)) return type;
+  throw new NotMountableError(
+    source,
+    content,
+    `this is ${title}, which this kernel has no driver for; it has ${known.join(", ")}`,
+  );
+}
+
+type Attempt = MountOptions & { target: string; type: string };
+
+/** @returns whether it was mounted without its journal */
+async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
+  const { source, target, type, readOnly = false, trusted = false } = options;
+  const flags =
+    (readOnly ? MS_RDONLY : 0) | (trusted ? 0 : MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  const skip = readOnly && options.skipJournal ? SKIP_JOURNAL[type] : undefined;
+  const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(",") || null;
+  const before = [...host.log].at(-1)?.sequence ?? -1;
+  try {
+    await host.init.mount(source, target, type, flags, join(NAMES[type], options.options));
+    return false;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const failure = mountError(host.log, before, error, source, type);
+    // Journals of ext4 and XFS give EROFS, that of btrfs EINVAL, as do others.
+    const journal = error.errno === -errno.EROFS || error.errno === -errno.EINVAL;
+    if (!skip || !journal) throw failure;
+    try {
+      await host.init.mount(source, target, type, flags, join(NAMES[type], options.options, skip));
+      return true;
+    } catch {
+      // The first reason is the better one.
+      throw failure;
+    }
+  }
+}
+
+const MAX_KERNEL_LINES = 4;
+
+function mountError(
+  log: KernelLog,
+  before: number,
+  error: SystemError,
+  source: string,
+  type: string,
+): MountError {
+  const name = source.slice(source.lastIndexOf("/") + 1);
+  const since = [...log].filter((record) => record.sequence > before);
+  const mentions = (record: LogRecord, word: string) =>
+    new RegExp(`\\b${word.replace(/[^\w]/g, "")}\\b`, "i").test(record.text);
+  let about = since.filter((record) => mentions(record, name));
+  if (!about.length) about = since.filter((record) => mentions(record, type));
+  const says = about.slice(0, MAX_KERNEL_LINES).map((record) => record.text.trim());
+  return new MountError(error, source, type, says);
+}
+
+const MAX_TARGETS = 10_000;
+
+/** A new directory below /mnt, named after the device. */
+async function makeTarget(process: Process, source: string): Promise<string> {
+  await ensureDirectory(process, "/mnt");
+  const name = source.slice(source.lastIndexOf("/") + 1);
+  for (let i = 1; ; i++) {
+    const target = `/mnt/${name}${i > 1 ? `-${i}` : ""}`;
+    try {
+      await process.mkdirat(AT_FDCWD, target, 0o755);
+      return target;
+    } catch (error) {
+      const exists = error instanceof SystemError && error.errno === -errno.EEXIST;
+      if (!exists || i === MAX_TARGETS) throw error;
+    }
+  }
+}
+
+async function removeDirectory(process: Process, path: string): Promise<void> {
+  try {
+    await process.unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+  } catch (error) {
+    // It may hold something else by now.
+    if (!(error instanceof SystemError)) throw error;
+  }
+}
+
+interface MountFacts {
+  readonly source: string;
+  readonly target: string;
+  readonly type: string;
+  readonly content: Content | null;
+  readonly journalSkipped: boolean;
+}
+
+/** A file system that is mounted. Disposing it unmounts, read-only first, so that it ends clean. */
+export class Mount {
+  readonly #process: Process;
+  readonly #removesTarget: boolean;
+  /** The block device. */
+  readonly source: string;
+  /** The directory it is on. */
+  readonly target: string;
+  readonly type: string;
+  /** What its superblock said when it was mounted. */
+  readonly content: Content | null;
+  /** Whether its journal was left alone although it was not empty. */
+  readonly journalSkipped: boolean;
+  #unmounted: Promise<void> | null = null;
+
+  /** @internal Use {@link mount}. */
+  constructor(process: Process, facts: MountFacts, removesTarget: boolean) {
+    this.#process = process;
+    this.#removesTarget = removesTarget;
+    this.source = facts.source;
+    this.target = facts.target;
+    this.type = facts.type;
+    this.content = facts.content;
+    this.journalSkipped = facts.journalSkipped;
+  }
+
+  usage(): Promise<Usage> {
+    return usage(this.#process, this.target);
+  }
+
+  /** Write back and unmount. Once is enough; a second call gives the first one's result. */
+  unmount(): Promise<void> {
+    return (this.#unmounted ??= this.#unmount());
+  }
+
+  async #unmount(): Promise<void> {
+    await unmount(this.#process, this.target);
+    if (this.#removesTarget) await removeDirectory(this.#process, this.target);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unmount();
+  }
+}
