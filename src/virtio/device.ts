@@ -140,7 +140,8 @@ export abstract class VirtioDevice {
 
   /** {@link config} changed. */
   protected announceConfig(): void {
-    if (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) this.#slot?.configChanged();
+    // A driver that lets go of its device must not be told any more.
+    if (this.#status & VIRTIO_CONFIG_S_DRIVER_OK && !this.#leaving) this.#slot?.configChanged();
   }
 
   /** Run the device's own code outside a call of the driver: an exception breaks the device. */
@@ -162,7 +163,7 @@ export abstract class VirtioDevice {
         : new DeviceError(this.name, error instanceof Error ? error.message : String(error), error);
     if (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) {
       this.#status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-      this.#slot.configChanged();
+      this.announceConfig();
     }
     this.#refuseAll();
     this.#slot.report(this.#broken);
