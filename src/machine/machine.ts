@@ -79,6 +79,25 @@ function allocate(sizeBytes: number, shared: boolean): Memory {
   }
 }
 
+// (module (import "p" "run" (func (param i32) (result i32))))
+const PROGRAM_CHECK = [
+  0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x06, 0x01, 0x60, 0x01, 0x7f, 0x01, 0x7f,
+  0x02, 0x09, 0x01, 0x01, 0x70, 0x03, 0x72, 0x75, 0x6e, 0x00, 0x00,
+];
+let programCheck: WebAssembly.Module | undefined;
+
+/** The kernel would not survive a call of anything else. @throws {TypeError} */
+function checkProgram(body: WebAssembly.ExportValue): void {
+  try {
+    programCheck ??= new WebAssembly.Module(Uint8Array.from(PROGRAM_CHECK));
+    void new WebAssembly.Instance(programCheck, { p: { run: body } });
+    // An import may be a function of JavaScript, an element of a table may not.
+    new WebAssembly.Table({ element: "anyfunc", initial: 1 }).set(0, body);
+  } catch (cause) {
+    throw new TypeError("what is to be run is no WebAssembly function (i32) → i32", { cause });
+  }
+}
+
 export class Machine implements DeviceHost {
   readonly memory: Memory;
   readonly log: KernelLog;
@@ -94,6 +113,7 @@ export class Machine implements DeviceHost {
   #exports!: KernelExports;
   #startThread!: (task: number) => Promise<void>;
   #why: Error | null = null;
+  readonly #freeSlots: number[] = [];
   #settleStopped!: (why: Error) => void;
 
   /**
@@ -169,11 +189,18 @@ export class Machine implements DeviceHost {
   }
 
   /** Give a WebAssembly function a slot of the kernel's table, for {@link UserTask.run}. */
-  slotOf(body: WebAssembly.ExportValue): number {
+  takeSlot(body: WebAssembly.ExportValue): number {
+    checkProgram(body);
     const table = this.#exports.__indirect_function_table;
-    const slot = table.grow(1);
+    const slot = this.#freeSlots.pop() ?? table.grow(1);
     table.set(slot, body);
     return slot;
+  }
+
+  /** Give a slot back that no task will run any more. */
+  giveSlot(slot: number): void {
+    this.#exports.__indirect_function_table.set(slot, null);
+    this.#freeSlots.push(slot);
   }
 
   /** Stop at once, whatever the kernel is doing. Nothing is written back. */

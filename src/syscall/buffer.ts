@@ -1,5 +1,6 @@
 // A piece of kernel memory that the application owns: calls use it in place, without copies.
 import type { KernelMemory } from "../abi/calls.ts";
+import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";
 import type { Mapper } from "./arena.ts";
 import { DisposedError } from "./errors.ts";
@@ -56,7 +57,12 @@ export class KernelBuffer implements KernelMemory {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await this.#mapper.unmap(this.#address, this.length);
+    try {
+      await this.#mapper.unmap(this.#address, this.length);
+    } catch (error) {
+      // The memory is gone with the kernel.
+      if (!(error instanceof KernelStoppedError || error instanceof KernelPanicError)) throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
