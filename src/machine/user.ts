@@ -24,6 +24,11 @@ const REG_RET = PtRegs.offsets.ret >> 2;
 const REG_ABORT = PtRegs.offsets.abort >> 2;
 const REG_CHILD = PtRegs.offsets.child >> 2;
 const NO_EVENT = -1;
+/**
+ * How many microtasks a task keeps the CPU from others that want it: what the caller does
+ * with a result is often the next call, and then sleeping and waking up cost more than it.
+ */
+const GRACE_MICROTASKS = 8;
 
 /** The task ended, by itself or by a signal, before its call returned. */
 export class TaskExitedError extends Error {
@@ -126,6 +131,9 @@ export class UserTasks {
   #holder: UserTask | null = null;
   #resume: ((event: number) => void) | null = null;
   #abandon: ((why: Error) => void) | null = null;
+  /** Microtasks left to the holder, if they are counted; else 0. */
+  #grace = 0;
+  #waitsForGrace = false;
   #failed: Error | null = null;
 
   constructor(memory: Memory, cpu: Cpu) {
@@ -208,16 +216,14 @@ export class UserTasks {
     this.#attention.push(task);
     if (this.#holder) {
       this.#cpu.mark(IRQ.User);
-      // Others want the CPU: the holder has no use for it.
-      const holder = this.#holder;
-      holder.asleep = true;
-      this.#release(LKL_USER_WAIT);
+      this.#sleep();
     } else this.#cpu.raise(IRQ.User);
   }
 
   #release(event: number): void {
     const resume = this.#resume!;
     this.#holder = this.#resume = this.#abandon = null;
+    this.#grace = 0;
     this.#cpu.interruptUser = null;
     this.#cpu.resume();
     resume(event);
@@ -247,8 +253,8 @@ export class UserTasks {
       return event;
     }
     if (this.#cpu.interruptPending) return LKL_USER_INTERRUPT;
-    // Hold the CPU only while calls come faster than ticks, and nobody else wants it.
-    if (flags & LKL_USER_BUSY || this.#cpu.timerRang || !this.#cpu.clock.real) {
+    // Hold the CPU only while calls come faster than ticks.
+    if (this.#cpu.timerRang) {
       task.asleep = true;
       return LKL_USER_WAIT;
     }
@@ -257,9 +263,30 @@ export class UserTasks {
       this.#resume = resolve;
       this.#abandon = reject;
       this.#cpu.interruptUser = this.#interrupt;
-      this.#cpu.pause();
+      // With a virtual clock no tick would end it.
+      if (flags & LKL_USER_BUSY || !this.#cpu.clock.real) {
+        this.#grace = GRACE_MICROTASKS;
+        if (!this.#waitsForGrace) this.#countGrace();
+      } else this.#cpu.pause();
     });
   };
+
+  /** The holder sleeps when its time is over. */
+  #countGrace(): void {
+    this.#waitsForGrace = true;
+    queueMicrotask(() => {
+      this.#waitsForGrace = false;
+      if (!this.#grace) return;
+      if (--this.#grace) this.#countGrace();
+      else this.#sleep();
+    });
+  }
+
+  /** The holder has no use for the CPU. */
+  #sleep(): void {
+    this.#holder!.asleep = true;
+    this.#release(LKL_USER_WAIT);
+  }
 
   /** Import user_next. */
   readonly next = (): number => {
@@ -301,6 +328,7 @@ export class UserTasks {
     this.#failed = why;
     this.#abandon?.(UNWIND);
     this.#holder = this.#resume = this.#abandon = null;
+    this.#grace = 0;
     this.#cpu.interruptUser = null;
     for (const task of this.#tasks.values()) {
       const { reject } = task;
