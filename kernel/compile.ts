@@ -15,6 +15,9 @@ import { LLVM_SUFFIX } from "./toolchain.ts";
 const ERROR_LINES = 40;
 const PROGRESS_MS = stdout.isTTY ? 200 : 15_000;
 
+/** Compiled with other options than the precompiled headers, or with names that clash with them. */
+const WITHOUT_PCH = ["dm-btree", "jitterentropy", "lz4_compress", "lz4_decompress", "lz4hc_compress", "sort", "string"];
+
 /**
  * What every make is told, and so part of the key of its result.
  *
@@ -30,6 +33,7 @@ export const MAKE_VARIABLES: readonly string[] = [
   "KBUILD_BUILD_USER=liblinux",
   "KBUILD_BUILD_HOST=wasm",
   "KBUILD_BUILD_VERSION=1",
+  ...WITHOUT_PCH.map((name) => `CFLAGS_REMOVE_${name}.o=$(LKL_PCH_FLAGS)`),
 ];
 
 export interface Compiled {

@@ -14,9 +14,7 @@ marks=arch/lkl/kernel/sections
 	--no-entry --no-gc-sections --error-limit=0 ${LKL_LINK_OPT:--O2} \
 	--import-memory --shared-memory --max-memory=4294967296 \
 	--stack-first -z stack-size=65536 \
-	--export=__stack_pointer --export=__heap_base \
-	--export=lkl_command_line --export=lkl_irq_pending \
-	--export-if-defined=lkl_virtio_pending \
+	--export=lkl_board \
 	--wrap=vmap --wrap=vunmap --wrap=vm_map_ram --wrap=vm_unmap_ram \
 	--export-table --growable-table --Map=linux.map --table-base=4096 \
 	$marks-begin.o \

@@ -4,10 +4,8 @@
  * of one part of the kernel says something that cannot be here, read it early
  * and say it differently; its include guard keeps the second reading away.
  */
-#ifndef _ASM_LKL_OVERRIDES_H
+#if defined(__KBUILD_MODNAME) && !defined(_ASM_LKL_OVERRIDES_H)
 #define _ASM_LKL_OVERRIDES_H
-
-#ifdef __KBUILD_MODNAME
 
 /* kmod_ and the name of the part that is being compiled; others count as 0. */
 #define kmod_xfs	1
@@ -26,6 +24,8 @@
 
 #elif LKL_PART_IS(2)
 #undef kmod_f2fs
+#include <linux/fs.h>
+#include <linux/f2fs_fs.h>
 #include "../../../../fs/f2fs/f2fs.h"
 /*
  * Map pages for decompression after they were read and unmap them before
@@ -54,5 +54,4 @@ asm(".macro .pushsection name, flags:vararg\n"
 #undef kmod_f2fs
 #undef kmod_configs
 
-#endif
 #endif
