@@ -273,18 +273,34 @@ export class Process extends SystemCalls {
     e: number,
     f: number,
   ): Promise<number> {
+    // The common case takes no detour: a thread is free, and nothing special is asked.
+    const thread = options?.signal || this.#leads(nr) ? undefined : this.#free.pop();
     return new Promise((resolve, reject) => {
+      const returned = (result: number) => {
+        if (isError(result)) reject(new SystemError(result, name));
+        else resolve(result);
+      };
+      if (thread) {
+        const release = (result: number) => {
+          this.#release(thread);
+          returned(result);
+        };
+        thread.start(nr, a, b, c, d, e, f, release, reject);
+        return;
+      }
       this.#perform(
         nr,
         options?.signal,
-        (thread, done, fail) => thread.start(nr, a, b, c, d, e, f, done, fail),
-        (result) => {
-          if (isError(result)) reject(new SystemError(result, name));
-          else resolve(result);
-        },
+        (given, done, fail) => given.start(nr, a, b, c, d, e, f, done, fail),
+        returned,
         reject,
       );
     });
+  }
+
+  /** Whether the leader makes this call, or none can be made. */
+  #leads(nr: number): boolean {
+    return this.#settingUp || this.#closed !== null || WHOLE_PROCESS.has(nr);
   }
 
   protected override marshalled(
