@@ -13,7 +13,7 @@ const top = join(import.meta.dirname, "..");
 const budgets = { "full.wasm.br": 4_000_000, "fs.wasm.br": 2_000_000 };
 
 /** The most that all else in the package may weigh together, in bytes. */
-const restBudget = 2_000_000;
+const restBudget = 2_500_000;
 
 /** Without what npm and the test runner tell their children, which would change these. */
 const env = Object.fromEntries(
@@ -64,9 +64,9 @@ suite("the package", () => {
     );
   });
 
-  test("holds JavaScript, declarations, kernels and licences, and nothing else", () => {
+  test("holds JavaScript, declarations, kernels with their sources, licences, and nothing else", () => {
     const expected =
-      /^(package\.json|README\.md|LICENSE|LICENSES\/[\w.-]+|kernels\/(manifest\.json|(fs|full)\.wasm\.br)|dist\/.*\.(js|d\.ts))$/;
+      /^(package\.json|README\.md|LICENSE|LICENSES\/[\w.-]+|kernel\/.+|kernels\/(manifest\.json|(fs|full)\.wasm\.br)|dist\/.*\.(js|d\.ts))$/;
     assert.deepEqual(
       files.filter((path) => !expected.test(path)),
       [],
@@ -75,6 +75,7 @@ suite("the package", () => {
       "README.md",
       "LICENSE",
       "LICENSES/GPL-2.0-only.txt",
+      "kernel/arch/lkl/include/uapi/asm/host.h",
       "kernels/manifest.json",
     ]) {
       assert.ok(files.includes(path), path);
@@ -111,6 +112,13 @@ suite("the package", () => {
     `;
     await writeFile(join(project, "boot.js"), script);
     assert.equal(await run(project, process.execPath, "boot.js"), "1\n");
+  });
+
+  test("does what the README's example says", async () => {
+    const readme = await readFile(join(installed, "README.md"), "utf8");
+    const example = /^```ts\n(.*?)^```$/ms.exec(readme)?.[1] ?? "";
+    await writeFile(join(project, "example.ts"), example);
+    assert.match(await run(project, process.execPath, "example.ts"), /^from Linux\n/);
   });
 
   test("has declarations that compile in a project with strict checks and no other types", async () => {
