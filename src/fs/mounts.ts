@@ -50,10 +50,10 @@ export async function readMounts(process: Process): Promise<MountEntry[]> {
 
 /** What every system has mounted, for pid 1 and all that come from it. */
 const SYSTEM = [
-  ["proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC],
-  ["sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC],
-  ["devtmpfs", "/dev", MS_NOSUID],
-  ["tmpfs", "/tmp", MS_NOSUID | MS_NODEV],
+  ["proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, null],
+  ["sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, null],
+  ["devtmpfs", "/dev", MS_NOSUID, null],
+  ["tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777"],
 ] as const;
 
 const SYSTEM_TYPES: ReadonlySet<string> = new Set([
@@ -64,10 +64,10 @@ const SYSTEM_TYPES: ReadonlySet<string> = new Set([
 
 /** Mount /proc, /sys, /dev and /tmp. A kernel may lack some: then they stay away. */
 export async function mountSystem(init: Process): Promise<void> {
-  for (const [type, target, flags] of SYSTEM) {
+  for (const [type, target, flags, options] of SYSTEM) {
     await ensureDirectory(init, target);
     try {
-      await init.mount(type, target, type, flags, null);
+      await init.mount(type, target, type, flags, options);
     } catch (error) {
       if (!(error instanceof SystemError && error.code === "ENODEV")) throw error;
     }
