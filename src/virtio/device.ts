@@ -100,7 +100,7 @@ export abstract class VirtioDevice {
   /** The driver is ready: queues may be used. */
   protected driverReady(): void {}
 
-  /** The device was plugged in. */
+  /** The device was plugged in. An exception keeps it out. */
   protected started(): void {}
 
   /** The device left its machine, or the machine stopped, because of `why`. */
@@ -157,10 +157,7 @@ export abstract class VirtioDevice {
   /** The device cannot go on. Everything it has or gets is refused, until its driver resets it. */
   protected fail(error: unknown): void {
     if (this.#broken || !this.#slot) return;
-    this.#broken =
-      error instanceof DeviceError
-        ? error
-        : new DeviceError(this.name, error instanceof Error ? error.message : String(error), error);
+    this.#broken = this.#error(error);
     if (this.#status & VIRTIO_CONFIG_S_DRIVER_OK) {
       this.#status |= VIRTIO_CONFIG_S_NEEDS_RESET;
       this.announceConfig();
@@ -183,14 +180,19 @@ export abstract class VirtioDevice {
 
   // --- For the bus ---------------------------------------------------------------------------
 
-  /** @internal The device gets its place. @throws {DeviceError} if it has one already */
+  /** @internal The device gets its place. @throws {DeviceError} if it has one, or cannot start */
   attach(slot: Slot): void {
     if (this.#slot)
       throw new DeviceError(this.name, "is in a machine already; make another one, or unplug it");
     this.#slot = slot;
     this.#leaving = false;
     this.reset();
-    this.run(() => this.started());
+    try {
+      this.started();
+    } catch (error) {
+      this.#slot = null;
+      throw this.#error(error);
+    }
   }
 
   /** @internal The device was pulled: refuse everything until the driver has let go. */
@@ -271,6 +273,12 @@ export abstract class VirtioDevice {
     this.run(() => this.configWritten(offset, bytes));
   }
 
+  #error(error: unknown): DeviceError {
+    if (error instanceof DeviceError) return error;
+    const problem = error instanceof Error ? error.message : String(error);
+    return new DeviceError(this.name, problem, error);
+  }
+
   #close(): void {
     for (const [index, queue] of this.#queues.entries()) {
       queue?.close();
@@ -284,14 +292,23 @@ export abstract class VirtioDevice {
     for (const queue of this.#queues) {
       if (!queue || !this.holdsRequests(queue)) continue;
       for (const head of queue.outstanding)
-        queue.push(head, queue.reload(head) ? this.refuse(queue) : 0);
+        queue.push(head, queue.reload(head) ? this.#refuse(queue) : 0);
       this.#refuseAvailable(queue);
     }
   }
 
   #refuseAvailable(queue: VirtQueue): void {
     if (!this.holdsRequests(queue)) return;
-    for (let head; (head = queue.pop()) >= 0; ) queue.push(head, this.refuse(queue));
+    for (let head; (head = queue.pop()) >= 0; ) queue.push(head, this.#refuse(queue));
     this.announce(queue);
+  }
+
+  #refuse(queue: VirtQueue): number {
+    try {
+      return this.refuse(queue);
+    } catch {
+      // It is failing already: the driver gets its buffers back as they are.
+      return 0;
+    }
   }
 }
