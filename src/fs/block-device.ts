@@ -2,8 +2,8 @@
 import type { Disk } from "../disk/disk.ts";
 import { SECTOR_BYTES } from "../disk/disk.ts";
 import type { KernelLog } from "../machine/log.ts";
-import type { Process } from "../syscall/process.ts";
 import { SystemError } from "../syscall/errors.ts";
+import type { Process } from "../syscall/process.ts";
 import { VirtioBlock } from "../virtio/block.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
 import { listNames } from "./directory.ts";

@@ -68,8 +68,12 @@ export class Fields {
   guid(at: number): string {
     const hex = [
       this.u32(at).toString(16).padStart(8, "0"),
-      this.u16(at + 4).toString(16).padStart(4, "0"),
-      this.u16(at + 6).toString(16).padStart(4, "0"),
+      this.u16(at + 4)
+        .toString(16)
+        .padStart(4, "0"),
+      this.u16(at + 6)
+        .toString(16)
+        .padStart(4, "0"),
       this.hex(at + 8, 2),
       this.hex(at + 10, 6),
     ];

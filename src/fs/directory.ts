@@ -1,14 +1,8 @@
 // Directories: their entries, and all that is below them.
 import type { Path } from "../abi/calls.ts";
-import {
-  AT_FDCWD,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-} from "../abi/constants/fcntl.ts";
-import { LinuxDirent64 } from "../abi/structs/fs.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../abi/constants/fcntl.ts";
 import { viewOf } from "../abi/struct.ts";
+import { LinuxDirent64 } from "../abi/structs/fs.ts";
 import type { Process } from "../syscall/process.ts";
 import { stat, typeOfMode } from "./stat.ts";
 import type { FileStatus, FileType } from "./stat.ts";
@@ -47,7 +41,7 @@ export async function readEntries(process: Process, fd: number): Promise<Directo
     const length = await process.getdents64(fd, bytes, bytes.length);
     if (!length) return entries;
     const view = viewOf(bytes);
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const record = new LinuxDirent64(view, at);
       const start = at + NAME;
       const rawName = bytes.slice(start, bytes.indexOf(0, start));

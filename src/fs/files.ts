@@ -1,7 +1,8 @@
+import type { CallOptions, Path } from "../abi/calls.ts";
 // Contents of files, by calls of one process.
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../abi/constants/fcntl.ts";
-import type { CallOptions, Path } from "../abi/calls.ts";
 import { errno } from "../abi/errno.ts";
+import type { KernelBuffer } from "../syscall/buffer.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 
@@ -46,8 +47,8 @@ export interface ChunkOptions extends CallOptions {
   readonly at?: number;
   /** More flags to open with, such as O_NOFOLLOW. */
   readonly flags?: number;
-  /** Default {@link CHUNK_BYTES}. */
-  readonly chunkBytes?: number;
+  /** What to read into, the whole of it at once; default: a buffer of {@link CHUNK_BYTES}. */
+  readonly buffer?: KernelBuffer;
 }
 
 /**
@@ -61,13 +62,14 @@ export async function* readChunks(
   path: Path,
   options: ChunkOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { at = AT_FDCWD, chunkBytes = CHUNK_BYTES, flags = 0 } = options;
+  const { at = AT_FDCWD, flags = 0 } = options;
   const call = options.signal ? { signal: options.signal } : {};
   const fd = await process.openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags, 0, call);
   try {
-    await using buffer = await process.buffer(chunkBytes);
+    await using own = options.buffer ? null : await process.buffer(CHUNK_BYTES);
+    const buffer = (options.buffer ?? own)!;
     for (;;) {
-      const count = await process.read(fd, buffer, chunkBytes, call);
+      const count = await process.read(fd, buffer, buffer.length, call);
       if (!count) return;
       yield buffer.bytes.subarray(0, count);
     }

@@ -1,13 +1,7 @@
 // File systems: disks in a kernel, what is on them, mounts and files.
 export { attachDisk, BlockDevice, DeviceNotFoundError } from "./block-device.ts";
 export type { AttachOptions, DeviceHost, Partition } from "./block-device.ts";
-export {
-  openDirectory,
-  readDirectory,
-  readEntries,
-  TooDeepError,
-  walk,
-} from "./directory.ts";
+export { openDirectory, readDirectory, readEntries, TooDeepError, walk } from "./directory.ts";
 export type { DirectoryEntry, Visitor, WalkEntry } from "./directory.ts";
 export { readChunks, readFile, readLink, readText } from "./files.ts";
 export type { ChunkOptions, ReadAt } from "./files.ts";

@@ -1,6 +1,6 @@
+import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 // Mounting a block device's file system.
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/constants/mount.ts";
-import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 import { errno } from "../abi/errno.ts";
 import type { KernelLog } from "../machine/log.ts";
 import type { LogRecord } from "../machine/log.ts";
@@ -151,8 +151,7 @@ type Attempt = MountOptions & { target: string; type: string };
 /** @returns whether it was mounted without its journal */
 async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
   const { source, target, type, readOnly = false, trusted = false } = options;
-  const flags =
-    (readOnly ? MS_RDONLY : 0) | (trusted ? 0 : MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  const flags = (readOnly ? MS_RDONLY : 0) | (trusted ? 0 : MS_NOSUID | MS_NODEV | MS_NOEXEC);
   const skip = readOnly && options.skipJournal ? SKIP_JOURNAL[type] : undefined;
   const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(",") || null;
   const before = [...host.log].at(-1)?.sequence ?? -1;

@@ -60,7 +60,8 @@ const SHOWN_BYTES = 16;
 export async function describeStart(read: ReadAt): Promise<string> {
   const bytes = await read(0, 65536);
   if (!bytes.length) return "it is empty";
-  if (bytes.every((byte) => byte === 0)) return `the first ${bytes.length >> 10} KiB are all zeroes`;
+  if (bytes.every((byte) => byte === 0))
+    return `the first ${bytes.length >> 10} KiB are all zeroes`;
   const start = bytes.subarray(0, SHOWN_BYTES);
   const hex = Array.from(start, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
   const text = Array.from(start, (byte) =>

@@ -53,7 +53,10 @@ export interface FileStatus {
   readonly sizeBytes: number;
   /** What it takes on the disk. */
   readonly allocatedBytes: number;
+  /** Unique within {@link filesystem}. */
   readonly inode: bigint;
+  /** The device number of the file system it is on. */
+  readonly filesystem: { readonly major: number; readonly minor: number };
   /** Of a device. */
   readonly device: { readonly major: number; readonly minor: number };
   /** Nanoseconds since 1970. */
@@ -92,6 +95,7 @@ export async function stat(
     sizeBytes: Number(raw.stx_size),
     allocatedBytes: Number(raw.stx_blocks) * 512,
     inode: raw.stx_ino,
+    filesystem: { major: raw.stx_dev_major, minor: raw.stx_dev_minor },
     device: { major: raw.stx_rdev_major, minor: raw.stx_rdev_minor },
     accessedNs: timeOf(raw.stx_atime),
     modifiedNs: timeOf(raw.stx_mtime),

@@ -130,7 +130,7 @@ async function ntfsLabel(context: ProbeContext, boot: Fields): Promise<string> {
   const at = boot.u64(48) * clusterBytes + NTFS_VOLUME_FILE * recordBytes;
   const record = await context.fields(at, recordBytes);
   if (!record.is(0, "FILE")) return "";
-  for (let at = record.u16(20); at + 24 <= recordBytes; ) {
+  for (let at = record.u16(20); at + 24 <= recordBytes;) {
     const length = record.u32(at + 4);
     const start = at + record.u16(at + 20);
     if (record.u32(at) === NTFS_VOLUME_NAME && record.u8(at + 8) === 0)

@@ -154,13 +154,4 @@ const minix: Probe = async (context) => {
   return null;
 };
 
-export const linuxProbes: readonly Probe[] = [
-  xfs,
-  btrfs,
-  squashfs,
-  erofs,
-  f2fs,
-  ext,
-  swap,
-  minix,
-];
+export const linuxProbes: readonly Probe[] = [xfs, btrfs, squashfs, erofs, f2fs, ext, swap, minix];

@@ -1,0 +1,45 @@
+// Errors as the command line tells them: one line that names what and why.
+
+/** The command line makes no sense. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  /** The verb that does not understand it; undefined if it is the verb that is wrong. */
+  readonly verb: string | undefined;
+
+  constructor(verb: string | undefined, problem: string) {
+    super(`${problem} (try: liblinux help${verb === undefined ? "" : ` ${verb}`})`);
+    this.verb = verb;
+  }
+}
+
+/** Something failed at a place that the user named. */
+export class PlaceError extends Error {
+  override readonly name = "PlaceError";
+
+  constructor(place: string, problem: string, cause?: unknown) {
+    super(`${place}: ${problem}`, cause === undefined ? undefined : { cause });
+  }
+}
+
+/** What went wrong, without the names of calls and of the kernel's own paths. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // A kernel panic has lines that would drown the reason.
+  if ("reason" in error && typeof error.reason === "string")
+    return `the kernel crashed: ${error.reason} (liblinux boot --log debug shows its log)`;
+  return error.message;
+}
+
+/** `ENOENT: no such file or directory` of a system call's error, the kernel's or Node's. */
+export function withoutCall(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!("syscall" in error)) return describeError(error);
+  return error.message.replace(/, [a-z_0-9]+( '.*)?$/s, "");
+}
+
+/** The error, said of a place. */
+export function at(place: string, error: unknown): Error {
+  if (error instanceof PlaceError || error instanceof UsageError) return error;
+  if (!(error instanceof Error) || !("syscall" in error)) return error as Error;
+  return new PlaceError(place, withoutCall(error), error);
+}

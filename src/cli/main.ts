@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+// The command line. Verbs are loaded when they are asked for, so that starting costs little.
+import { describeError, UsageError } from "./errors.ts";
+import { findVerb, helpText, packageVersion } from "./verbs.ts";
+
+/** Exit codes: done; failed; the command line makes no sense; ended by an interrupt. */
+const OK = 0;
+const FAILED = 1;
+const USAGE = 2;
+const INTERRUPTED = 130;
+
+/** A reader that has enough, as in `liblinux cat … | head`, is no failure. */
+function quietOnBrokenPipe(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? OK : FAILED);
+  });
+}
+
+function complain(verb: string | undefined, problem: string): void {
+  const line = problem.replaceAll(/\s*\n\s*/g, " ");
+  process.stderr.write(`liblinux: ${verb === undefined ? "" : `${verb} `}${line}\n`);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...args] = argv;
+  if (name === "--version" || name === "-V") {
+    process.stdout.write(`${packageVersion()}\n`);
+    return OK;
+  }
+  const asksForHelp = name === "help" || name === "--help" || name === "-h";
+  const topic = asksForHelp ? args[0] : args.includes("--help") ? name : undefined;
+  if (asksForHelp || topic !== undefined) {
+    process.stdout.write(helpText(topic));
+    return OK;
+  }
+  if (name === undefined) {
+    process.stderr.write(helpText(undefined));
+    return USAGE;
+  }
+  const run = await findVerb(name).load();
+  return await run(args);
+}
+
+quietOnBrokenPipe();
+process.once("SIGINT", () => process.exit(INTERRUPTED));
+const argv = process.argv.slice(2);
+try {
+  process.exitCode = await main(argv);
+} catch (error) {
+  const usage = error instanceof UsageError;
+  const verb = usage ? error.verb && `${error.verb}:` : argv[0];
+  complain(verb, describeError(error));
+  process.exitCode = usage ? USAGE : FAILED;
+}

@@ -1,0 +1,45 @@
+// Options, as node:util parses them, and those that several verbs have.
+import { parseArgs } from "node:util";
+import type { ParseArgsOptionsConfig } from "node:util";
+
+import type { Profile } from "../platform/image.ts";
+import { UsageError } from "./errors.ts";
+
+/** The kernel that a verb boots. */
+export interface KernelChoice {
+  /** Null: the smallest that will do. */
+  readonly profile: Profile | null;
+  readonly memoryMiB: number;
+}
+
+export const KERNEL_OPTIONS = {
+  profile: { type: "string" },
+  memory: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
+
+const DEFAULT_MEMORY_MIB = 128;
+
+/** parseArgs, with what it throws as a usage error. */
+export function parse<T extends ParseArgsOptionsConfig>(verb: string, args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (error) {
+    const [sentence = ""] = (error as Error).message.split(/\.(?:\s|$)/);
+    throw new UsageError(verb, `${sentence[0]?.toLowerCase() ?? ""}${sentence.slice(1)}`);
+  }
+}
+
+export function kernelChoice(
+  verb: string,
+  values: { profile?: string | undefined; memory?: string | undefined },
+  profiles: readonly Profile[] = ["fs", "full"],
+): KernelChoice {
+  const { profile, memory } = values;
+  const found = profiles.find((name) => name === profile);
+  if (profile !== undefined && !found)
+    throw new UsageError(verb, `--profile ${profile}: it is ${profiles.join(" or ")}`);
+  const memoryMiB = memory === undefined ? DEFAULT_MEMORY_MIB : Number(memory);
+  if (!Number.isInteger(memoryMiB) || memoryMiB < 16 || memoryMiB > 3584)
+    throw new UsageError(verb, `--memory ${memory}: it is a number of MiB from 16 to 3584`);
+  return { profile: found ?? null, memoryMiB };
+}
