@@ -5,6 +5,7 @@ import { mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+
 import { BlobDisk, MemoryDisk } from "../src/disk/index.ts";
 import { FileDisk } from "../src/platform/node/file-disk.ts";
 import { assertBytes, diskContract, pattern } from "./contract/disk.ts";
@@ -75,8 +76,12 @@ test("MemoryDisk grows with zeroes and shrinks for good", () => {
 test("sizes and options that cannot be are refused", () => {
   assert.throws(() => new MemoryDisk(1000), { name: "DiskError", code: "EINVAL" });
   assert.throws(() => new MemoryDisk(1024, { blockSizeBytes: 4096 }), { code: "EINVAL" });
-  assert.throws(() => new MemoryDisk(8192, { blockSizeBytes: 8192 }), { code: "ERR_INVALID_OPTION" });
-  assert.throws(() => new MemoryDisk(8192, { blockSizeBytes: 1000 }), { code: "ERR_INVALID_OPTION" });
+  assert.throws(() => new MemoryDisk(8192, { blockSizeBytes: 8192 }), {
+    code: "ERR_INVALID_OPTION",
+  });
+  assert.throws(() => new MemoryDisk(8192, { blockSizeBytes: 1000 }), {
+    code: "ERR_INVALID_OPTION",
+  });
   assert.throws(() => new BlobDisk(new Blob(["abc"])), { code: "EINVAL" });
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, openAsBlob } from "node:fs";
 import { test } from "node:test";
+
 import { O_DIRECT, O_RDWR } from "../src/abi/constants/fcntl.ts";
 import { BLKDISCARD, BLKZEROOUT, FITRIM } from "../src/abi/constants/ioctl.ts";
 import { MS_RDONLY } from "../src/abi/constants/mount.ts";
@@ -41,7 +42,10 @@ function fill(disk: TestDisk, path: string): TestDisk {
   return disk;
 }
 
-for (const [name, wrap] of [["synchronous", (disk: Disk) => disk], ["asynchronous", later]] as const)
+for (const [name, wrap] of [
+  ["synchronous", (disk: Disk) => disk],
+  ["asynchronous", later],
+] as const)
   test(`ext4 in a file, ${name}: written, read again by another kernel, clean`, async () => {
     const path = ext4Image(64);
     const content = bytesOf(5 * MIB + 123, 1);
@@ -106,7 +110,10 @@ test("serial, sizes and modes are what the kernel shows", async () => {
   assert.equal(await shown("vda/queue/discard_granularity"), "4096");
   assert.notEqual(await shown("vda/queue/write_zeroes_max_bytes"), "0");
   assert.equal(await shown("vda/queue/write_cache"), "write back");
-  assert.deepEqual([await shown("vda/ro"), await shown("vdb/ro"), await shown("vdc/ro")], ["0", "1", "1"]);
+  assert.deepEqual(
+    [await shown("vda/ro"), await shown("vdb/ro"), await shown("vdc/ro")],
+    ["0", "1", "1"],
+  );
   assert.equal(await shown("vdc/queue/logical_block_size"), "512");
   assert.equal(await shown("vdc/queue/physical_block_size"), "4096");
   assert.equal(await shown("vdc/queue/optimal_io_size"), "65536");
@@ -133,10 +140,10 @@ for (const synchronous of [true, false]) {
     await calls.write(fd, bytesOf(100_000, 2));
     disk.done.length = 0;
     await kernel.init.fsync(fd);
-    assert.ok(disk.done.includes("write"), `${disk.done}`);
+    assert.ok(disk.done.includes("write"), disk.done.join());
     // The journal's commit record is written with FUA: a flush before it, and one after it.
-    assert.equal(disk.done.at(-1), "flush", `${disk.done}`);
-    assert.ok(disk.done.filter((one) => one === "flush").length >= 2, `${disk.done}`);
+    assert.equal(disk.done.at(-1), "flush", disk.done.join());
+    assert.ok(disk.done.filter((one) => one === "flush").length >= 2, disk.done.join());
     await kernel.init.close(fd);
   });
 
@@ -172,8 +179,11 @@ for (const synchronous of [true, false]) {
     assert.equal(scratch.memory.allocatedBytes, 6 * MIB);
     await kernel.init.ioctl(fd, BLKZEROOUT, range(4 * MIB, 4096));
     assert.deepEqual(scratch.done.slice(1), ["zeroes"]);
-    assertBytes((await calls.read(fd, 4096, 4 * MIB)), new Uint8Array(4096));
-    assertBytes(await calls.read(fd, 4096, 5 * MIB), bytesOf(8 * MIB, 3).subarray(5 * MIB, 5 * MIB + 4096));
+    assertBytes(await calls.read(fd, 4096, 4 * MIB), new Uint8Array(4096));
+    assertBytes(
+      await calls.read(fd, 4096, 5 * MIB),
+      bytesOf(8 * MIB, 3).subarray(5 * MIB, 5 * MIB + 4096),
+    );
     await kernel.init.close(fd);
 
     await calls.mount("/dev/vda", "/mnt");
@@ -182,7 +192,7 @@ for (const synchronous of [true, false]) {
     const trim = new Uint8Array(BigUint64Array.of(0n, 0xffffffffffffffffn, 0n).buffer);
     await kernel.init.ioctl(root, FITRIM, trim);
     assert.ok(disk.done.includes("discard"));
-    assert.ok(new BigUint64Array(trim.buffer)[1]! > 40n * BigInt(MIB), "how much was trimmed");
+    assert.ok(new BigUint64Array(trim.buffer)[1] > 40n * BigInt(MIB), "how much was trimmed");
     await kernel.init.close(root);
   });
 
@@ -283,7 +293,7 @@ for (const synchronous of [true, false]) {
 /** The names of the block devices that the kernel has. */
 async function blockDevices(calls: Calls): Promise<string[]> {
   const lines = (await calls.text("/proc/partitions")).split("\n").slice(2);
-  return lines.map((line) => line.trim().split(/ +/)[3]!);
+  return lines.map((line) => line.trim().split(/ +/)[3]);
 }
 
 test("plugged in and out again and again", async () => {
@@ -326,7 +336,7 @@ test("a device pulled while the kernel still gets to know it", async () => {
   assert.deepEqual(await blockDevices(new Calls(kernel.init)), []);
   const hasty = new VirtioBlock(new MemoryDisk(MIB));
   const results = await Promise.allSettled([kernel.plug(hasty), kernel.unplug(hasty)]);
-  assert.equal(results[1]!.status, "fulfilled");
+  assert.equal(results[1].status, "fulfilled");
   assert.equal(hasty.plugged, false);
 });
 
@@ -406,7 +416,7 @@ test("a kernel that is disposed drops what is under way, and its disk is free", 
   resolve();
   disk.before = () => {};
   await using again = await boot({ devices: [device] });
-  assert.equal((await new Calls(again.init).text("/sys/block/vda/size")), "2048");
+  assert.equal(await new Calls(again.init).text("/sys/block/vda/size"), "2048");
 });
 
 test("more asynchronous requests than fit in private buffers are served in turn", async () => {
@@ -414,7 +424,7 @@ test("more asynchronous requests than fit in private buffers are served in turn"
   let most = 0;
   let staged = 0;
   disk.before = (operation, _offset, length) => {
-    if (operation !== "write") return;
+    if (operation !== "write") return undefined;
     staged += length;
     most = Math.max(most, staged);
     return new Promise<void>((resolve) =>

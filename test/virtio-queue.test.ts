@@ -1,7 +1,9 @@
 // The device's side of a virtqueue against a model of the driver's, and against drivers that lie.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+
+import * as fc from "fast-check";
+
 import {
   VRING_AVAIL_F_NO_INTERRUPT,
   VRING_DESC_F_INDIRECT,
@@ -69,7 +71,7 @@ class Driver {
     const needed = indirect ? 1 : buffers.length;
     if (this.#free.length < needed) return -1;
     const slots = this.#free.splice(0, needed);
-    const head = slots[0]!;
+    const head = slots[0];
     if (indirect) {
       const table = TABLES + ((this.#tables++ * 0x400) & 0x3ffff);
       for (const [i, buffer] of buffers.entries())
@@ -79,7 +81,13 @@ class Driver {
     } else
       for (const [i, buffer] of buffers.entries()) {
         const more = i + 1 < buffers.length;
-        this.describe(DESCRIPTORS, slots[i]!, buffer, more ? VRING_DESC_F_NEXT : 0, slots[i + 1] ?? 0);
+        this.describe(
+          DESCRIPTORS,
+          slots[i],
+          buffer,
+          more ? VRING_DESC_F_NEXT : 0,
+          slots[i + 1] ?? 0,
+        );
       }
     this.#chains.set(head, slots);
     this.publish(head);
@@ -172,10 +180,13 @@ test("every chain arrives once, as it was sent, and comes back once, in any orde
           } else if ("ask" in command) driver.ask(command.ask);
           else if (taken.length) {
             const [head] = taken.splice(command.push % taken.length, 1);
-            queue.push(head!, command.written);
+            queue.push(head, command.written);
             assert.deepEqual(driver.collect(), [{ head, written: command.written }]);
           }
-          assert.deepEqual(queue.outstanding, taken.toSorted((a, b) => a - b));
+          assert.deepEqual(
+            queue.outstanding,
+            taken.toSorted((a, b) => a - b),
+          );
         }
         assert.equal(queue.broken, null);
       },
@@ -209,7 +220,10 @@ test("interrupts: with flags all or none, with the event index when the driver w
     assert.equal(serve(), true);
     driver.collect();
     driver.ask(2);
-    assert.deepEqual([serve(), serve(), serve()], eventIndex ? [false, false, true] : [false, false, false]);
+    assert.deepEqual(
+      [serve(), serve(), serve()],
+      eventIndex ? [false, false, true] : [false, false, false],
+    );
     driver.collect();
     driver.ask(0);
     assert.equal(serve(), true);
@@ -244,24 +258,23 @@ test("a closed queue touches nothing", () => {
 });
 
 const lies: Record<string, (driver: Driver) => void> = {
-  "outside memory": (d) =>
-    d.add([{ address: MEMORY_BYTES - 4, length: 8, writable: true }], false),
+  "outside memory": (d) => d.add([{ address: MEMORY_BYTES - 4, length: 8, writable: true }], false),
   "outside memory, beyond 4 GiB": (d) =>
     d.add([{ address: 2 ** 32 + 64, length: 8, writable: true }], true),
   "in a loop": (d) => {
-    d.describe(DESCRIPTORS, 0, ONE[0]!, VRING_DESC_F_NEXT, 1);
-    d.describe(DESCRIPTORS, 1, ONE[0]!, VRING_DESC_F_NEXT, 0);
+    d.describe(DESCRIPTORS, 0, ONE[0], VRING_DESC_F_NEXT, 1);
+    d.describe(DESCRIPTORS, 1, ONE[0], VRING_DESC_F_NEXT, 0);
     d.publish(0);
   },
   "descriptor 9 of 8": (d) => {
-    d.describe(DESCRIPTORS, 0, ONE[0]!, VRING_DESC_F_NEXT, 9);
+    d.describe(DESCRIPTORS, 0, ONE[0], VRING_DESC_F_NEXT, 9);
     d.publish(0);
   },
   "head 8 of 8": (d) => d.publish(8),
   "available twice": (d) => d.publish(d.add(ONE, false)),
   "9 chains available at once": (d) => d.memory.view.setUint16(AVAILABLE + 2, 1 + 9, true),
   "a readable buffer after a writable one": (d) =>
-    d.add([ONE[0]!, { ...ONE[0]!, writable: false }], false),
+    d.add([ONE[0], { ...ONE[0], writable: false }], false),
   "nested indirect": (d) => {
     const table = { address: TABLES, length: DESC, writable: false };
     d.describe(TABLES, 0, table, VRING_DESC_F_INDIRECT, 0);
@@ -274,7 +287,10 @@ const lies: Record<string, (driver: Driver) => void> = {
     d.publish(0);
   },
   "buffers in a chain": (d) =>
-    d.add(Array.from({ length: MAX_CHAIN + 1 }, () => ONE[0]!), true),
+    d.add(
+      Array.from({ length: MAX_CHAIN + 1 }, () => ONE[0]),
+      true,
+    ),
 };
 
 for (const [problem, lie] of Object.entries(lies))
@@ -288,7 +304,7 @@ for (const [problem, lie] of Object.entries(lies))
     lie(driver);
     for (let i = 0; i < 10; i++) driver.queue.pop();
     assert.equal(driver.problems.length, 1, driver.problems.join());
-    assert.ok(driver.problems[0]!.includes(problem.split(",")[0]!), driver.problems[0]);
+    assert.ok(driver.problems[0].includes(problem.split(",")[0]), driver.problems[0]);
     assert.equal(driver.queue.broken, driver.problems[0]);
   });
 
@@ -306,17 +322,17 @@ test("garbage for rings neither throws nor hangs nor reaches outside memory", ()
         // Some of it plausible: addresses within memory, few flags, near neighbours.
         for (let i = 0; i < size; i++) {
           const at = DESCRIPTORS + i * DESC;
-          if (u8[at]! & 1) view.setBigUint64(at, BigInt(DESCRIPTORS + (u8[at]! & 0xf0)), true);
-          if (u8[at]! & 2) view.setUint32(at + 8, u8[at + 8]! & 0x70, true);
-          view.setUint16(at + 12, u8[at + 12]! & 7, true);
-          view.setUint16(at + 14, u8[at + 14]! % (size + 1), true);
+          if (u8[at] & 1) view.setBigUint64(at, BigInt(DESCRIPTORS + (u8[at] & 0xf0)), true);
+          if (u8[at] & 2) view.setUint32(at + 8, u8[at + 8] & 0x70, true);
+          view.setUint16(at + 12, u8[at + 12] & 7, true);
+          view.setUint16(at + 14, u8[at + 14] % (size + 1), true);
           view.setUint16(AVAILABLE + 4 + 2 * i, source.next().value! % (size + 1), true);
         }
         view.setUint16(AVAILABLE + 2, available, true);
         for (let i = 0; i < 40; i++) {
           if (driver.queue.pop() < 0) continue;
           for (let b = 0; b < driver.queue.count; b++)
-            assert.ok(driver.queue.address[b]! + driver.queue.length[b]! <= MEMORY_BYTES);
+            assert.ok(driver.queue.address[b] + driver.queue.length[b] <= MEMORY_BYTES);
         }
         assert.ok(driver.problems.length <= 1);
       },
@@ -327,7 +343,13 @@ test("garbage for rings neither throws nor hangs nor reaches outside memory", ()
 
 test("rings that cannot be break the queue before it is used", () => {
   const memory = new Memory(MEMORY_BYTES, false);
-  const good = { size: 8, descriptors: DESCRIPTORS, available: AVAILABLE, used: USED, eventIndex: false };
+  const good = {
+    size: 8,
+    descriptors: DESCRIPTORS,
+    available: AVAILABLE,
+    used: USED,
+    eventIndex: false,
+  };
   for (const wrong of [
     { size: 0 },
     { size: 7 },
@@ -337,7 +359,9 @@ test("rings that cannot be break the queue before it is used", () => {
     { used: MEMORY_BYTES - 4 },
   ]) {
     const problems: string[] = [];
-    const queue = new VirtQueue(memory, 0, { ...good, ...wrong }, (problem) => problems.push(problem));
+    const queue = new VirtQueue(memory, 0, { ...good, ...wrong }, (problem) =>
+      problems.push(problem),
+    );
     assert.equal(problems.length, 1);
     assert.equal(queue.pop(), -1);
   }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from "../src/abi/constants/fcntl.ts";
 import { MemoryDisk } from "../src/disk/index.ts";
 import type { Disk } from "../src/disk/index.ts";
@@ -114,7 +115,7 @@ export class Calls {
   }
 
   async write(fd: number, bytes: Uint8Array, offset = 0): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const part = bytes.subarray(done, done + 65536);
       done += await this.process.pwrite64(fd, part, part.length, BigInt(offset + done));
     }
@@ -141,7 +142,11 @@ export class Calls {
   async put(path: string, text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
     const fd = await this.open(path, O_RDWR);
-    await this.process.write(fd, bytes, bytes.length).finally(() => this.process.close(fd));
+    try {
+      await this.process.write(fd, bytes, bytes.length);
+    } finally {
+      await this.process.close(fd);
+    }
   }
 }
 

@@ -143,7 +143,7 @@ class Unreliable extends VirtioDevice {
   protected override serve(queue: VirtQueue): void {
     const head = queue.pop();
     this.#maybe("serve");
-    if (head >= 0) queue.push(head, queue.length[0]!);
+    if (head >= 0) queue.push(head, queue.length[0]);
     this.announce(queue);
   }
 

@@ -34,7 +34,12 @@ export class BlobDisk implements Disk, Disposable {
     try {
       bytes = await this.#blob.slice(offsetBytes, offsetBytes + into.length).arrayBuffer();
     } catch (cause) {
-      throw new DiskError("EIO", "its bytes cannot be read: was the file changed?", this.#name, cause);
+      throw new DiskError(
+        "EIO",
+        "its bytes cannot be read: was the file changed?",
+        this.#name,
+        cause,
+      );
     }
     if (bytes.byteLength !== into.length)
       throw new DiskError("EIO", `only ${bytes.byteLength} bytes at ${offsetBytes}`, this.#name);

@@ -59,7 +59,7 @@ export class MemoryDisk implements Disk, Disposable {
 
   read(into: Uint8Array, offsetBytes: number): void {
     this.#check(offsetBytes, into.length);
-    for (let done = 0; done < into.length; ) {
+    for (let done = 0; done < into.length;) {
       const at = offsetBytes + done;
       const start = at % CHUNK_BYTES;
       const length = Math.min(CHUNK_BYTES - start, into.length - done);
@@ -72,7 +72,7 @@ export class MemoryDisk implements Disk, Disposable {
 
   write(from: Uint8Array, offsetBytes: number): void {
     this.#checkWrite(offsetBytes, from.length);
-    for (let done = 0; done < from.length; ) {
+    for (let done = 0; done < from.length;) {
       const at = offsetBytes + done;
       const start = at % CHUNK_BYTES;
       const length = Math.min(CHUNK_BYTES - start, from.length - done);
@@ -96,7 +96,7 @@ export class MemoryDisk implements Disk, Disposable {
   writeZeroes(offsetBytes: number, lengthBytes: number): void {
     this.#checkWrite(offsetBytes, lengthBytes);
     const end = offsetBytes + lengthBytes;
-    for (let at = offsetBytes; at < end; ) {
+    for (let at = offsetBytes; at < end;) {
       const start = at % CHUNK_BYTES;
       const length = Math.min(CHUNK_BYTES - start, end - at);
       const number = (at - start) / CHUNK_BYTES;

@@ -207,7 +207,7 @@ export class VirtioBlock extends VirtioDevice {
 
   protected override configWritten(offset: number, bytes: Uint8Array): void {
     if (offset !== CONFIG.wce || bytes.length !== 1) return;
-    this.config[CONFIG.wce] = bytes[0]! & 1;
+    this.config[CONFIG.wce] = bytes[0] & 1;
     this.#setCacheMode();
   }
 
@@ -231,7 +231,7 @@ export class VirtioBlock extends VirtioDevice {
   protected override refuse(queue: VirtQueue): number {
     const last = queue.count - 1;
     if (queue.readable > last || queue.length[last] === 0) return 0;
-    this.memory.u8[queue.address[last]! + queue.length[last]! - 1] = VIRTIO_BLK_S_IOERR;
+    this.memory.u8[queue.address[last] + queue.length[last] - 1] = VIRTIO_BLK_S_IOERR;
     return 1;
   }
 
@@ -245,19 +245,19 @@ export class VirtioBlock extends VirtioDevice {
   #start(queue: VirtQueue, head: number): void {
     const { count, readable, address, length } = queue;
     const last = count - 1;
-    if (readable === 0 || readable > last || length[0]! < VirtioBlkOuthdr.size || length[last] === 0)
+    if (readable === 0 || readable > last || length[0] < VirtioBlkOuthdr.size || length[last] === 0)
       throw new DeviceError(this.name, "a request without header or status");
     const { view } = this.memory;
-    const header = address[0]!;
-    const statusAt = address[last]! + length[last]! - 1;
+    const header = address[0];
+    const statusAt = address[last] + length[last] - 1;
     const type = view.getUint32(header + HEADER.type, true);
     const sector =
       view.getUint32(header + HEADER.sector, true) +
       view.getUint32(header + HEADER.sector + 4, true) * 4294967296;
     // Header and status aside, the rest is data, out or in.
-    address[0]! += VirtioBlkOuthdr.size;
-    length[0]! -= VirtioBlkOuthdr.size;
-    length[last]! -= 1;
+    address[0] += VirtioBlkOuthdr.size;
+    length[0] -= VirtioBlkOuthdr.size;
+    length[last] -= 1;
     if (type === VIRTIO_BLK_T_IN || type === VIRTIO_BLK_T_GET_ID) {
       this.#first = readable;
       this.#end = count;
@@ -266,11 +266,14 @@ export class VirtioBlock extends VirtioDevice {
       this.#end = readable;
     }
     this.#dataBytes = 0;
-    for (let i = this.#first; i < this.#end; i++) this.#dataBytes += length[i]!;
+    for (let i = this.#first; i < this.#end; i++) this.#dataBytes += length[i];
     if (this.disk.synchronous) {
       const status = this.#now(queue, type, sector * SECTOR_BYTES);
       this.memory.u8[statusAt] = status;
-      queue.push(head, status === VIRTIO_BLK_S_OK && type === VIRTIO_BLK_T_IN ? this.#dataBytes + 1 : 1);
+      queue.push(
+        head,
+        status === VIRTIO_BLK_S_OK && type === VIRTIO_BLK_T_IN ? this.#dataBytes + 1 : 1,
+      );
     } else this.#later(queue, head, statusAt, type, sector * SECTOR_BYTES);
   }
 
@@ -319,7 +322,10 @@ export class VirtioBlock extends VirtioDevice {
     if (result === undefined) return;
     // It is void, however it ends.
     result.catch(() => {});
-    throw new DeviceError(this.name, "its disk says that it is synchronous, but returned a promise");
+    throw new DeviceError(
+      this.name,
+      "its disk says that it is synchronous, but returned a promise",
+    );
   }
 
   #readNow(queue: VirtQueue, offset: number): void {
@@ -352,10 +358,10 @@ export class VirtioBlock extends VirtioDevice {
     const { address, length } = queue;
     const runs = this.#vector;
     runs.length = 0;
-    for (let i = this.#first; i < this.#end; ) {
-      const start = address[i]!;
-      let end = start + length[i]!;
-      for (i++; i < this.#end && address[i] === end; i++) end += length[i]!;
+    for (let i = this.#first; i < this.#end;) {
+      const start = address[i];
+      let end = start + length[i];
+      for (i++; i < this.#end && address[i] === end; i++) end += length[i];
       if (end > start) runs.push(u8.subarray(start, end));
     }
     return runs;
@@ -368,7 +374,7 @@ export class VirtioBlock extends VirtioDevice {
     const into: number[] = [];
     const reads = type === VIRTIO_BLK_T_IN || type === VIRTIO_BLK_T_GET_ID;
     if (reads)
-      for (let i = this.#first; i < this.#end; i++) into.push(queue.address[i]!, queue.length[i]!);
+      for (let i = this.#first; i < this.#end; i++) into.push(queue.address[i], queue.length[i]);
     const fits = offset + this.#dataBytes <= this.disk.sizeBytes;
     const staged = reads
       ? new Uint8Array(fits || type === VIRTIO_BLK_T_GET_ID ? this.#dataBytes : 0)
@@ -433,8 +439,8 @@ export class VirtioBlock extends VirtioDevice {
       let done = 0;
       if (status === VIRTIO_BLK_S_OK)
         for (let i = 0; i < into.length; i += 2) {
-          const length = into[i + 1]!;
-          u8.set(staged.subarray(done, done + length), into[i]!);
+          const length = into[i + 1];
+          u8.set(staged.subarray(done, done + length), into[i]);
           done += length;
         }
       u8[request.statusAt] = status;
@@ -463,8 +469,8 @@ export class VirtioBlock extends VirtioDevice {
     const bytes = new Uint8Array(this.#dataBytes);
     let done = 0;
     for (let i = this.#first; i < this.#end; i++) {
-      bytes.set(this.memory.subarray(queue.address[i]!, queue.length[i]!), done);
-      done += queue.length[i]!;
+      bytes.set(this.memory.subarray(queue.address[i], queue.length[i]), done);
+      done += queue.length[i];
     }
     return bytes;
   }
@@ -473,8 +479,8 @@ export class VirtioBlock extends VirtioDevice {
   #scatter(queue: VirtQueue, bytes: Uint8Array): void {
     let done = 0;
     for (let i = this.#first; i < this.#end && done < bytes.length; i++) {
-      const part = bytes.subarray(done, done + queue.length[i]!);
-      this.memory.u8.set(part, queue.address[i]!);
+      const part = bytes.subarray(done, done + queue.length[i]);
+      this.memory.u8.set(part, queue.address[i]);
       done += part.length;
     }
   }

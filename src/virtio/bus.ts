@@ -1,3 +1,4 @@
+import { VIRTIO_CONFIG_S_FAILED } from "../abi/constants/virtio.ts";
 // All virtio devices of one machine: the host's side of the transport in the host contract.
 //
 // Invariants: a device keeps its index from plugging until the kernel has let go of it. The kernel
@@ -9,7 +10,6 @@ import {
   LKL_VIRTIO_PLUG,
   LKL_VIRTIO_USED,
 } from "../abi/host.ts";
-import { VIRTIO_CONFIG_S_FAILED } from "../abi/constants/virtio.ts";
 import { IRQ } from "../machine/board.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { DeviceHost, DeviceImports } from "../machine/machine.ts";
@@ -89,7 +89,8 @@ export class VirtioBus {
 
   /** The imports of the machine, of which a bus serves one. @throws {InvalidOptionError} */
   imports(host: DeviceHost): DeviceImports {
-    if (this.#host) throw new InvalidOptionError("devices", "this bus belongs to a machine already");
+    if (this.#host)
+      throw new InvalidOptionError("devices", "this bus belongs to a machine already");
     try {
       for (const [index, place] of this.#places.entries())
         if (place) this.#attach(place.device, index, host);
@@ -163,7 +164,7 @@ export class VirtioBus {
 
   #raise(index: number, event: number): void {
     if (!this.#pending[index]) this.#events.push(index);
-    this.#pending[index]! |= 1 << event;
+    this.#pending[index] |= 1 << event;
     // Also if it was pending: an interrupt before the kernel's handler was there went nowhere.
     this.#host!.raise(IRQ.Virtio);
   }
@@ -171,7 +172,7 @@ export class VirtioBus {
   #next(): number {
     const index = this.#events[0];
     if (index === undefined) return -1;
-    const bits = this.#pending[index]!;
+    const bits = this.#pending[index];
     const event = 31 - Math.clz32(bits & -bits);
     this.#pending[index] = bits & ~(1 << event);
     if (!this.#pending[index]) this.#events.shift();

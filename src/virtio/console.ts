@@ -97,9 +97,9 @@ export class VirtioConsole extends VirtioDevice {
   }
 
   #transmit(queue: VirtQueue): void {
-    for (let head; (head = queue.pop()) >= 0; ) {
+    for (let head; (head = queue.pop()) >= 0;) {
       for (let i = 0; i < queue.readable; i++)
-        this.#put(this.memory.copy(queue.address[i]!, queue.length[i]!));
+        this.#put(this.memory.copy(queue.address[i], queue.length[i]));
       queue.push(head, 0);
     }
     this.announce(queue);
@@ -129,7 +129,7 @@ export class VirtioConsole extends VirtioDevice {
       if (head < 0) break;
       let written = 0;
       for (let i = queue.readable; i < queue.count && this.#input; i++)
-        written += this.#fill(queue.address[i]!, queue.length[i]!);
+        written += this.#fill(queue.address[i], queue.length[i]);
       queue.push(head, written);
     }
     this.announce(queue);

@@ -69,7 +69,7 @@ export abstract class VirtioDevice {
     this.queueSizes = shape.queueSizes;
     this.#queues = shape.queueSizes.map(() => null);
     for (const bit of [...TRANSPORT_FEATURES, ...shape.features])
-      this.#offered[bit >> 5]! |= 1 << (bit & 31);
+      this.#offered[bit >> 5] |= 1 << (bit & 31);
   }
 
   // --- What a subclass implements ------------------------------------------------------------
@@ -120,7 +120,7 @@ export abstract class VirtioDevice {
 
   /** Whether the driver accepted a feature. */
   protected accepted(bit: number): boolean {
-    return (this.#accepted[bit >> 5]! & (1 << (bit & 31))) !== 0;
+    return (this.#accepted[bit >> 5] & (1 << (bit & 31))) !== 0;
   }
 
   /** Whether the driver is ready and the device is well. */
@@ -216,8 +216,8 @@ export abstract class VirtioDevice {
 
   /** @internal */
   accept(low: number, high: number): void {
-    this.#accepted[0] = low & this.#offered[0]!;
-    this.#accepted[1] = high & this.#offered[1]!;
+    this.#accepted[0] = low & this.#offered[0];
+    this.#accepted[1] = high & this.#offered[1];
   }
 
   /** @internal */
@@ -243,7 +243,13 @@ export abstract class VirtioDevice {
   }
 
   /** @internal */
-  setQueue(index: number, size: number, descriptors: number, available: number, used: number): void {
+  setQueue(
+    index: number,
+    size: number,
+    descriptors: number,
+    available: number,
+    used: number,
+  ): void {
     if (!(index in this.#queues)) return;
     const eventIndex = this.accepted(VIRTIO_RING_F_EVENT_IDX);
     this.#queues[index]?.close();
@@ -299,7 +305,7 @@ export abstract class VirtioDevice {
 
   #refuseAvailable(queue: VirtQueue): void {
     if (!this.holdsRequests(queue)) return;
-    for (let head; (head = queue.pop()) >= 0; ) queue.push(head, this.#refuse(queue));
+    for (let head; (head = queue.pop()) >= 0;) queue.push(head, this.#refuse(queue));
     this.announce(queue);
   }
 

@@ -157,7 +157,9 @@ export class VirtQueue {
     if (!this.live || now === before) return false;
     this.#announced = now;
     if (!this.#eventIndex)
-      return (this.#memory.view.getUint16(this.#available, true) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
+      return (
+        (this.#memory.view.getUint16(this.#available, true) & VRING_AVAIL_F_NO_INTERRUPT) === 0
+      );
     const event = this.#memory.view.getUint16(this.#available + 4 + 2 * this.size, true);
     return ((now - event - 1) & 0xffff) < ((now - before) & 0xffff);
   }
@@ -186,9 +188,9 @@ export class VirtQueue {
       if (index >= size) return this.#bad(`descriptor ${index} of ${size}`);
       if (steps === size) return this.#bad("descriptors in a loop");
       const at = (table + DESCRIPTOR_BYTES * index) >>> 2;
-      const address = u32[at]!;
-      const length = u32[at + 2]!;
-      const flags = u32[at + 3]! & 0xffff;
+      const address = u32[at];
+      const length = u32[at + 2];
+      const flags = u32[at + 3] & 0xffff;
       if (u32[at + 1] !== 0 || address + length > end)
         return this.#bad(`${length} bytes at ${address}, outside memory`);
       if (flags & VRING_DESC_F_INDIRECT) {

@@ -23,11 +23,11 @@ export class VirtioRng extends VirtioDevice {
   }
 
   protected override serve(queue: VirtQueue): void {
-    for (let head; (head = queue.pop()) >= 0; ) {
+    for (let head; (head = queue.pop()) >= 0;) {
       let written = 0;
       for (let i = queue.readable; i < queue.count; i++) {
-        this.#random(this.memory.subarray(queue.address[i]!, queue.length[i]!));
-        written += queue.length[i]!;
+        this.#random(this.memory.subarray(queue.address[i], queue.length[i]));
+        written += queue.length[i];
       }
       queue.push(head, written);
     }

@@ -1,6 +1,7 @@
 // What every disk does, whatever its bytes are in.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+
 import type { Disk } from "../../src/disk/index.ts";
 
 /** A disk of at least 1 MiB, whose byte at offset n is n % 251 at first. */
@@ -30,8 +31,8 @@ async function failsWith(code: string, work: () => void | Promise<void>): Promis
 
 /** Run the suite. `make` is called once per test. */
 export function diskContract(name: string, make: () => DiskSubject | Promise<DiskSubject>): void {
-  const on = (what: string, body: (disk: Disk) => Promise<void>) =>
-    test(`${name}: ${what}`, async () => {
+  const on = (what: string, body: (disk: Disk) => Promise<void>): void => {
+    void test(`${name}: ${what}`, async () => {
       const { disk, done } = await make();
       try {
         await body(disk);
@@ -40,7 +41,8 @@ export function diskContract(name: string, make: () => DiskSubject | Promise<Dis
         done?.();
       }
     });
-  const writes = (what: string, body: (disk: Disk) => Promise<void>) =>
+  };
+  const writes = (what: string, body: (disk: Disk) => Promise<void>): void =>
     on(what, async (disk) => (disk.readOnly ? refusesWrites(disk) : body(disk)));
 
   on("has a size in whole blocks of a power of two", async (disk) => {
@@ -48,17 +50,25 @@ export function diskContract(name: string, make: () => DiskSubject | Promise<Dis
     assert.ok([512, 1024, 2048, 4096].includes(disk.blockSizeBytes));
   });
 
-  on("reads anywhere, any length, into views of shared memory if it is synchronous", async (disk) => {
-    const size = disk.sizeBytes;
-    for (const [offset, length] of [[0, 512], [4096, 65536], [size - 512, 512], [65024, 131584]] as const) {
-      const whole = disk.synchronous
-        ? new Uint8Array(new SharedArrayBuffer(length + 64))
-        : new Uint8Array(length + 64);
-      await disk.read(whole.subarray(32, 32 + length), offset);
-      assertBytes(new Uint8Array(whole.subarray(32, 32 + length)), pattern(length, offset));
-      assert.ok(whole[31] === 0 && whole[32 + length] === 0, "reads beyond its buffer");
-    }
-  });
+  on(
+    "reads anywhere, any length, into views of shared memory if it is synchronous",
+    async (disk) => {
+      const size = disk.sizeBytes;
+      for (const [offset, length] of [
+        [0, 512],
+        [4096, 65536],
+        [size - 512, 512],
+        [65024, 131584],
+      ] as const) {
+        const whole = disk.synchronous
+          ? new Uint8Array(new SharedArrayBuffer(length + 64))
+          : new Uint8Array(length + 64);
+        await disk.read(whole.subarray(32, 32 + length), offset);
+        assertBytes(new Uint8Array(whole.subarray(32, 32 + length)), pattern(length, offset));
+        assert.ok(whole[31] === 0 && whole[32 + length] === 0, "reads beyond its buffer");
+      }
+    },
+  );
 
   on("answers at once exactly if it says so", async (disk) => {
     const result: unknown = disk.read(new Uint8Array(512), 0);

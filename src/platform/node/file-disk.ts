@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import type { Stats } from "node:fs";
 import { fileURLToPath } from "node:url";
+
 import { checkBlockSize, checkRange, checkSize, ResizeListeners } from "../../disk/disk.ts";
 import type { Disk } from "../../disk/disk.ts";
 import { DiskError } from "../../disk/errors.ts";
@@ -147,7 +148,9 @@ export class FileDisk implements Disk, Disposable {
 
   readVector(into: readonly Uint8Array[], offsetBytes: number): void {
     this.#check(offsetBytes, lengthOf(into));
-    this.#vector(readvSync, into, offsetBytes, (bytes, done, at) => this.#readFrom(bytes, done, at));
+    this.#vector(readvSync, into, offsetBytes, (bytes, done, at) =>
+      this.#readFrom(bytes, done, at),
+    );
   }
 
   write(from: Uint8Array, offsetBytes: number): void {
