@@ -6,6 +6,7 @@
 
 #include <linux/init.h>
 #include <linux/interrupt.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/virtio.h>
@@ -23,8 +24,11 @@ struct host_device {
 
 #define to_host_device(v) container_of(v, struct host_device, vdev)
 
-/* By the host's index. Written by plug() alone, with interrupts off. */
+/* By the host's index. Written by plug() alone, under plug_lock. */
 static struct host_device *devices[LKL_VIRTIO_DEVICES];
+
+/* Start-up and the work may plug at once: a probe of the one sleeps. */
+static DEFINE_MUTEX(plug_lock);
 
 static struct platform_device *bus;
 
@@ -192,6 +196,8 @@ static void plug(struct work_struct *unused)
 {
 	int index, id, err;
 
+	mutex_lock(&plug_lock);
+	/* All of them, in order: the host takes the next one as a sign that the last is done. */
 	for (index = 0; index < LKL_VIRTIO_DEVICES; index++) {
 		id = lkl_virtio_id(index);
 		if (!id && devices[index])
@@ -202,6 +208,7 @@ static void plug(struct work_struct *unused)
 		if (err)
 			pr_err("virtio-host: device %d: error %d\n", index, err);
 	}
+	mutex_unlock(&plug_lock);
 }
 
 static DECLARE_WORK(plug_work, plug);
