@@ -7,8 +7,17 @@ import { test } from "node:test";
 import { O_DIRECT, O_RDWR } from "../src/abi/constants/fcntl.ts";
 import { BLKDISCARD, BLKZEROOUT, FITRIM } from "../src/abi/constants/ioctl.ts";
 import { MS_RDONLY } from "../src/abi/constants/mount.ts";
+import {
+  VIRTIO_BLK_S_IOERR,
+  VIRTIO_BLK_S_OK,
+  VIRTIO_CONFIG_S_DRIVER_OK,
+  VIRTIO_CONFIG_S_NEEDS_RESET,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+} from "../src/abi/constants/virtio.ts";
 import { BlobDisk, MemoryDisk } from "../src/disk/index.ts";
 import type { Disk } from "../src/disk/index.ts";
+import { Memory } from "../src/machine/memory.ts";
 import { FileDisk } from "../src/platform/node/file-disk.ts";
 import { VirtioBlock } from "../src/virtio/index.ts";
 import { assertBytes } from "./contract/disk.ts";
@@ -352,6 +361,23 @@ test("a kernel that stops lets go of who plugs and unplugs", async () => {
   await Promise.all([plugged, other, gone]);
 });
 
+test("a driver that lets go and comes back finds its device reset", async () => {
+  const disk = new TestDisk(MIB, false);
+  const device = new VirtioBlock(disk, { serial: "same" });
+  await using kernel = await boot({ devices: [device] });
+  const calls = new Calls(kernel.init);
+  for (let round = 0; round < 3; round++) {
+    await calls.put("/sys/bus/virtio/drivers/virtio_blk/unbind", "virtio0");
+    assert.deepEqual(await blockDevices(calls), []);
+    assert.equal(device.plugged, true);
+    disk.memory.resize((round + 2) * MIB);
+    await calls.put("/sys/bus/virtio/drivers/virtio_blk/bind", "virtio0");
+    const [name] = await blockDevices(calls);
+    assert.equal(await calls.text(`/sys/block/${name}/serial`), "same");
+    assert.equal(await calls.text(`/sys/block/${name}/size`), String((round + 2) * 2048));
+  }
+});
+
 test("a device is in one machine at a time", async () => {
   const device = new VirtioBlock(new MemoryDisk(MIB));
   await using kernel = await boot({ devices: [device] });
@@ -459,4 +485,65 @@ test("a synchronous disk that answers with a promise breaks its device, not the 
   await assert.rejects(calls.read(fd, 4096, 65536), { code: "EIO" });
   await kernel.init.close(fd);
   await kernel.unplug(device);
+});
+
+test("a request without a status breaks the device: it and all others fail, until a reset", async () => {
+  const memory = new Memory(MIB, false);
+  const { view, u8 } = memory;
+  const reports: string[] = [];
+  const disk = new TestDisk(MIB, false);
+  disk.before = () => new Promise<void>(() => {});
+  const device = new VirtioBlock(disk);
+  device.attach({
+    memory,
+    interrupt: () => {},
+    configChanged: () => {},
+    report: (error) => reports.push(error.message),
+  });
+  const [descriptors, available, used, header, data, status] = [0, 4096, 8192, 12288, 16384, 20480];
+  const describe = (index: number, at: number, length: number, flags: number) => {
+    view.setUint32(descriptors + 16 * index, at, true);
+    view.setUint32(descriptors + 16 * index + 8, length, true);
+    view.setUint16(descriptors + 16 * index + 12, flags, true);
+    view.setUint16(descriptors + 16 * index + 14, index + 1, true);
+  };
+  const begin = () => {
+    u8.fill(0, available, header);
+    u8.fill(0xff, status, status + 4);
+    device.setStatus(0);
+    device.setQueue(0, 16, descriptors, available, used);
+    device.setStatus(VIRTIO_CONFIG_S_DRIVER_OK);
+  };
+  let sent = 0;
+  const send = (head: number) => {
+    view.setUint16(available + 4 + 2 * (sent++ % 16), head, true);
+    view.setUint16(available + 2, sent, true);
+    device.notify(0);
+  };
+  const next = VRING_DESC_F_NEXT;
+  const write = VRING_DESC_F_WRITE;
+  for (const first of [0, 4, 8]) {
+    describe(first, header, 16, next);
+    describe(first + 1, data, 512, next | write);
+    describe(first + 2, status + first / 4, 1, write);
+  }
+  describe(4, header, 16, 0);
+  begin();
+  send(0);
+  assert.equal(u8[status], 0xff, "under way");
+  send(4);
+  assert.deepEqual(reports, ["virtio-blk: a request without header or status"]);
+  assert.equal(device.status & VIRTIO_CONFIG_S_NEEDS_RESET, VIRTIO_CONFIG_S_NEEDS_RESET);
+  assert.equal(u8[status], VIRTIO_BLK_S_IOERR);
+  send(8);
+  assert.equal(u8[status + 2], VIRTIO_BLK_S_IOERR);
+  assert.equal(view.getUint16(used + 2, true), 3, "all came back");
+  sent = 0;
+  disk.before = () => {};
+  begin();
+  assert.equal(device.broken, null);
+  send(8);
+  await until(() => u8[status + 2] === VIRTIO_BLK_S_OK);
+  device.detach(new Error("the end"));
+  assert.equal(reports.length, 1);
 });

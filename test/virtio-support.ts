@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 
-import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from "../src/abi/constants/fcntl.ts";
+import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "../src/abi/constants/fcntl.ts";
 import { MemoryDisk } from "../src/disk/index.ts";
 import type { Disk } from "../src/disk/index.ts";
 import { readFile } from "../src/fs/files.ts";
@@ -141,7 +141,7 @@ export class Calls {
 
   async put(path: string, text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
-    const fd = await this.open(path, O_RDWR);
+    const fd = await this.open(path, O_WRONLY);
     try {
       await this.process.write(fd, bytes, bytes.length);
     } finally {
