@@ -14,10 +14,10 @@ export async function cat(args: string[]): Promise<number> {
   const choice = kernelChoice("cat", values);
   if (!positionals.length) throw new UsageError("cat", "which file?");
   const addresses = positionals.map((text) => {
-    const address = parseAddress(text);
-    if (address.path === null)
+    const { image, volume, path } = parseAddress(text);
+    if (path === null)
       throw new UsageError("cat", `${text}: which file? it is IMAGE[:VOLUME]:/PATH`);
-    return { ...address, path: address.path };
+    return { image, volume, path };
   });
   for (const address of addresses) {
     await using image = await openImage(address.image, choice);

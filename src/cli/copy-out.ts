@@ -42,6 +42,12 @@ export class CopyReport {
   readonly failed: { readonly path: string; readonly problem: string }[] = [];
   /** Files whose set-user-ID and set-group-ID bits were dropped. */
   readonly dropped: string[] = [];
+
+  /** For --json. */
+  summary(): object {
+    const { files, directories, symlinks, hardLinks, bytes, skipped, failed, dropped } = this;
+    return { files, directories, symlinks, hardLinks, bytes, skipped, failed, dropped };
+  }
 }
 
 /** The name cannot be used on this machine. */

@@ -47,7 +47,7 @@ export async function cp(args: string[]): Promise<number> {
     await using volume = await openVolume(image, source);
     const report = await copy(volume.process, source, target, values);
     failed ||= report.failed.length > 0;
-    reports.push({ source: formatAddress(source, source.path), target, ...report });
+    reports.push({ source: formatAddress(source, source.path), target, ...report.summary() });
   }
   if (values.json) await writeJson(reports);
   return failed ? 1 : 0;

@@ -86,12 +86,12 @@ export function chooseVolume(image: OpenImage, address: Address): Volume {
     if (chosen) return chosen;
     throw new PlaceError(address.image, `has no volume ${address.volume}; it has ${list}`);
   }
-  if (volumes.length === 1) return volumes[0]!;
+  if (volumes.length === 1) return volumes[0];
   const whole = volumes.find(({ number }) => number === 0);
   if (whole?.content?.kind === "filesystem") return whole;
   const files = volumes.filter(({ content }) => content?.kind === "filesystem");
-  if (files.length === 1) return files[0]!;
-  const example = `${address.image}:${(files[0] ?? volumes[0])!.number}:/`;
+  if (files.length === 1) return files[0];
+  const example = `${address.image}:${(files[0] ?? volumes[0]).number}:/`;
   throw new PlaceError(
     address.image,
     files.length

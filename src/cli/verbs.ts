@@ -91,7 +91,7 @@ export function findVerb(name: string): Verb {
 export function helpText(topic: string | undefined): string {
   if (topic !== undefined && topic !== "help") {
     const { usage, about, details } = findVerb(topic);
-    return `liblinux ${usage}\n\n${about[0]!.toUpperCase()}${about.slice(1)}.\n\n${details}\n`;
+    return `liblinux ${usage}\n\n${about[0].toUpperCase()}${about.slice(1)}.\n\n${details}\n`;
   }
   const rows = Object.entries(VERBS).map(([name, { about }]) => `  ${name.padEnd(6)} ${about}`);
   return `liblinux: the Linux kernel as a library, and disk images without mounting them
