@@ -22,3 +22,5 @@ export { KernelBuffer } from "./syscall/buffer.ts";
 export { BufferSizeError, DisposedError, SystemError } from "./syscall/errors.ts";
 export { Process } from "./syscall/process.ts";
 export type { ExitStatus } from "./syscall/process.ts";
+export { DeviceError } from "./virtio/errors.ts";
+export { DiskError } from "./disk/errors.ts";

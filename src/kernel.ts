@@ -30,6 +30,7 @@ import { DEFAULT_MAX_THREADS, Process } from "./syscall/process.ts";
 import type { ProcessContext } from "./syscall/process.ts";
 import { VirtioBus } from "./virtio/bus.ts";
 import type { VirtioDevice } from "./virtio/device.ts";
+import type { DeviceError } from "./virtio/errors.ts";
 
 const SIG_IGN = 1;
 const SIG_DFL = 0;
@@ -56,6 +57,8 @@ export interface BootOptions {
   console?: (record: LogRecord) => void;
   /** The devices that are there at the start. */
   devices?: readonly VirtioDevice[];
+  /** Called when a device breaks: it refuses every request from then on. */
+  onDeviceError?: (error: DeviceError, device: VirtioDevice) => void;
   /** How many calls of one process may be in the kernel at once. Default 256. */
   maxThreads?: number;
 }
@@ -101,6 +104,7 @@ export class Kernel {
     const log = new KernelLog();
     if (options.console) log.listen(options.console);
     const bus = new VirtioBus(options.devices ?? []);
+    bus.onDeviceError = options.onDeviceError ?? null;
     const loaded =
       typeof image === "string"
         ? await loadImage(image)
@@ -218,7 +222,7 @@ export class Kernel {
 
   // --- Devices ---------------------------------------------------------------------------
 
-  /** Add a device. Settles when the kernel was told; its driver starts soon after. */
+  /** Add a device. Settles when its driver has probed it. @throws {DeviceError} if it refuses */
   plug(device: VirtioDevice): Promise<void> {
     return this.#bus.plug(device);
   }
@@ -348,6 +352,7 @@ function checkOptions(options: BootOptions): void {
     random: true,
     console: true,
     devices: true,
+    onDeviceError: true,
     maxThreads: true,
   };
   for (const name of Object.keys(options))
