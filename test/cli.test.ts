@@ -154,7 +154,7 @@ suite("the command line", { concurrency: 2 }, () => {
       "--append",
       "quiet marker=1",
     );
-    assert.match(text, /\[ {4}0\.000000\] Linux version 6\./);
+    assert.match(text, /\[ {4}0\.\d{6}\] Linux version 6\./);
     assert.match(text, /marker=1/);
     assert.match(text, /Linux 6\.\S+ is up: .* booted in [\d.]+ ms/);
     const lines = (await succeeds("boot", "--json", "--log", "debug")).text.trimEnd().split("\n");

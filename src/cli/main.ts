@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // The command line. Verbs are loaded when they are asked for, so that starting costs little.
+import { enableCompileCache } from "node:module";
+
 import { describeError, UsageError } from "./errors.ts";
 import { findVerb, helpText, packageVersion } from "./verbs.ts";
 
@@ -41,6 +43,8 @@ async function main(argv: readonly string[]): Promise<number> {
   return await run(args);
 }
 
+// What was compiled, and stripped of its types, is kept for the next start.
+enableCompileCache();
 quietOnBrokenPipe();
 process.once("SIGINT", () => process.exit(INTERRUPTED));
 const argv = process.argv.slice(2);
