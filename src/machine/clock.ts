@@ -129,7 +129,8 @@ export class WallClock implements Clock {
   }
 
   wallNs(): number {
-    return (performance.timeOrigin + performance.now()) * MS;
+    // Not performance.timeOrigin, which does not follow corrections of the system's clock.
+    return Date.now() * MS;
   }
 
   delay(ns: number): void {
