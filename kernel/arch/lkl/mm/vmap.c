@@ -75,6 +75,17 @@ void invalidate_kernel_vmap_range(void *vaddr, int size)
 	for_alias_pages(vaddr, size, fill_page);
 }
 
+void flush_kernel_vmaps(void)
+{
+	struct alias *alias;
+	unsigned long index = 0;
+	unsigned int i;
+
+	mt_for_each(&aliases, alias, index, ULONG_MAX)
+		for (i = 0; i < alias->count; i++)
+			clean_page(alias, i);
+}
+
 static bool are_neighbours(struct page **pages, unsigned int count)
 {
 	unsigned int i;

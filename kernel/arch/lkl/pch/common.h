@@ -18,6 +18,10 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+/* Linker scripts discard it where there are no modules. */
+#undef __MODULE_INFO
+#define __MODULE_INFO(tag, name, info)	static_assert(1)
+
 #undef KBUILD_MODNAME
 #undef KBUILD_BASENAME
 #undef KBUILD_MODFILE

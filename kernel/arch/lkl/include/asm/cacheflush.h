@@ -7,6 +7,7 @@
 
 void flush_kernel_vmap_range(void *vaddr, int size);
 void invalidate_kernel_vmap_range(void *vaddr, int size);
+void flush_kernel_vmaps(void);
 
 #include <asm-generic/cacheflush.h>
 

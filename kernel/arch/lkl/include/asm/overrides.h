@@ -35,17 +35,17 @@
 
 #elif LKL_PART_IS(3)
 /* The assembly in kernel/configs.c is written for ELF. */
-asm(".macro .pushsection name, flags:vararg\n"
-    "	.section \\name, \"\", @\n"
-    ".endm\n"
-    ".macro .popsection\n"
-    "	.section .text, \"\", @\n"
-    ".endm\n"
-    ".macro .global name\n"
-    "	.globl \\name\n"
-    "	.type \\name, @object\n"
-    "	.size \\name, 1\n"
-    ".endm\n");
+asm(".macro	.pushsection name, flags:vararg\n\t"
+	".section	\\name, \"\", @\n\t"
+	".endm\n\t"
+	".macro	.popsection\n\t"
+	".section	.text, \"\", @\n\t"
+	".endm\n\t"
+	".macro	.global name\n\t"
+	".globl	\\name\n\t"
+	".type	\\name, @object\n\t"
+	".size	\\name, 1\n\t"
+	".endm");
 #endif
 
 #pragma clang diagnostic pop
