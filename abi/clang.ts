@@ -92,10 +92,8 @@ export class Clang {
     const pieces = this.preprocess(text).split(/^# \d+ "([^"]*)".*$/m);
     for (let index = 2; index < pieces.length; index += 2) {
       const file = pieces[index - 1];
-      for (const [, body] of (pieces[index]).matchAll(
-        /\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g,
-      )) {
-        for (const [, name] of (body).matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
+      for (const [, body] of pieces[index].matchAll(/\benum(?:\s+\w+)?\s*\{([^{}]*)\}/g)) {
+        for (const [, name] of body.matchAll(/(?:^|,)\s*([A-Za-z_]\w*)\s*(?==|,|$)/g)) {
           found.push({ name: name, file, body: "" });
         }
       }
@@ -123,7 +121,7 @@ export class Clang {
     )) {
       values.set(
         name,
-        (value).replace(/\\([0-9A-F]{2})/g, (_, hex: string) =>
+        value.replace(/\\([0-9A-F]{2})/g, (_, hex: string) =>
           String.fromCharCode(parseInt(hex, 16)),
         ),
       );
@@ -153,12 +151,7 @@ export class Clang {
     ]);
     const read = (prefix: string): Map<string, bigint> => {
       const pattern = new RegExp(`^@${prefix}_(\\w+) = [^\\n]*?global i\\d+ (-?\\d+)`, "gm");
-      return new Map(
-        [...ir.matchAll(pattern)].map(([, name, value]) => [
-          name,
-          BigInt(value),
-        ]),
-      );
+      return new Map([...ir.matchAll(pattern)].map(([, name, value]) => [name, BigInt(value)]));
     };
     const values = read("x");
     const negative = read("s");

@@ -166,8 +166,7 @@ class ClassWriter {
   #member(field: Field, label: string, layout: Layout, owner: string, uses: Set<string>): string {
     if (field.bits) return bitField(field, label, layout);
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
-    if (array)
-      return this.#array(field, label, array[1], array[2], owner, uses);
+    if (array) return this.#array(field, label, array[1], array[2], owner, uses);
     const simple = scalarOf(field.type);
     if (simple) return scalarMember(field, label, simple);
     const nested = this.#nested(field, field.type, owner, uses);
@@ -249,7 +248,7 @@ function extent(fields: readonly Field[], layouts: ReadonlyMap<string, Layout>):
   let end = 0;
   for (const field of fields) {
     const array = /^(.*?)((?:\[\d*\])+)$/.exec(field.type);
-    const element = array ? (array[1]) : field.type;
+    const element = array ? array[1] : field.type;
     const counts = [...(array?.[2] ?? "").matchAll(/\[(\d*)\]/g)].map(([, count]) =>
       Number(count || 0),
     );

@@ -42,12 +42,10 @@ function internalText(
   for (const [line, name, body] of whole.matchAll(/^#\s*define[ \t]+(\w+)[ \t]+(.+)$/gm)) {
     if (!names.test(name)) continue;
     text += `#undef ${name}\n${line}\n`;
-    macros.push({ name: name, file: path, body: (body).trim() });
+    macros.push({ name: name, file: path, body: body.trim() });
   }
   for (const [, list] of whole.matchAll(/\benum\s+\w*\s*(\{[^{}]*\})/g)) {
-    const constants = [...(list).matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(
-      ([, name]) => name,
-    );
+    const constants = [...list.matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(([, name]) => name);
     if (!constants.some((name) => names.test(name))) continue;
     text += `enum ${list};\n`;
     for (const name of constants) if (names.test(name)) macros.push({ name, file: path, body: "" });

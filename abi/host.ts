@@ -43,16 +43,16 @@ function hostFunctions(text: string): HostFunction[] {
     for (const [, direction, name, result, list] of code.matchAll(
       /LKL_(IMPORT|EXPORT)\((\w+)\)\s*([\w\s]+?[\s*])\w+\(([^)]*)\)\s*;/g,
     )) {
-      const parameters = (list).trim() === "void" ? [] : (list).split(",");
+      const parameters = list.trim() === "void" ? [] : list.split(",");
       found.push({
         direction: direction,
         name: name,
-        result: (result).trim(),
+        result: result.trim(),
         parameters: parameters.map((parameter) => {
           const parts = /^\s*(.*?)(\w+)\s*$/s.exec(parameter);
           if (!parts) throw new Error(`host.h: ${name}: cannot read ${parameter}`);
           return {
-            type: (parts[1]).replace(/\s+/g, " ").trim(),
+            type: parts[1].replace(/\s+/g, " ").trim(),
             name: parts[2],
           };
         }),

@@ -38,7 +38,7 @@ function parseLine(line: string): Line | undefined {
   return {
     offset: Number(offset),
     ...(first === undefined ? {} : { bits: [Number(first), Number(last)] as const }),
-    depth: ((indent).length - 1) / 2,
+    depth: (indent.length - 1) / 2,
     text: text,
   };
 }
@@ -87,8 +87,7 @@ function nest(lines: readonly { line: Line; written: string }[], depth: number):
     const { line, written } = lines[index];
     const start = index;
     let end = index + 1;
-    while (end < lines.length && (lines[end]).line.depth > depth)
-      end += 1;
+    while (end < lines.length && lines[end].line.depth > depth) end += 1;
     const { type, name } = typeAndName(line.text);
     index = end;
     // A bit-field without a name is padding: all of its text is the type.

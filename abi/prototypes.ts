@@ -37,7 +37,7 @@ export function systemCallTable(source: string, clang: Clang): Call[] {
   const makefile = readFileSync(join(overlay, "kernel/Makefile.syscalls"), "utf8");
   const abis = new Set(["common", "32"]);
   for (const [, list] of makefile.matchAll(/^syscall_abis_32\s*\+?=\s*(.*)$/gm)) {
-    for (const abi of (list).trim().split(/\s+/)) abis.add(abi);
+    for (const abi of list.trim().split(/\s+/)) abis.add(abi);
   }
   const calls: Call[] = [];
   for (const line of readFileSync(join(source, "scripts/syscall.tbl"), "utf8").split("\n")) {
@@ -92,7 +92,7 @@ export function declarations(source: string, clang: Clang): Map<string, Prototyp
   const found = new Map<string, Prototype>();
   const text = clang.preprocess(whole.slice(start, end) + "#endif\n", flags);
   for (const [, name, list] of text.matchAll(/asmlinkage\s+long\s+sys_(\w+)\s*\(([^)]*)\)\s*;/g)) {
-    const body = (list).trim();
+    const body = list.trim();
     const parameters = body === "void" ? [] : body.split(",").map(parseParameter);
     found.set(name, { name: name, parameters });
   }
@@ -116,7 +116,7 @@ export function definitions(source: string): Map<string, Prototype[]> {
   for (const file of files) {
     const text = readFileSync(file, "utf8").replace(/\/\*[^]*?\*\//g, " ");
     for (const [, count, list] of text.matchAll(/^SYSCALL_DEFINE([0-6])\(([^)]*)\)/gm)) {
-      const [name, ...rest] = (list).split(",").map((part) => part.trim());
+      const [name, ...rest] = list.split(",").map((part) => part.trim());
       if (rest.length !== 2 * Number(count)) throw new Error(`${file}: cannot read ${name}`);
       const parameters: Parameter[] = [];
       for (let index = 0; index < rest.length; index += 2) {

@@ -20,7 +20,7 @@ export function doc(text: string, indent = ""): string {
     }
     lines.push(line);
   }
-  if (lines.length === 1 && indent.length + 7 + (lines[0]).length <= 100) {
+  if (lines.length === 1 && indent.length + 7 + lines[0].length <= 100) {
     return `${indent}/** ${lines[0]} */\n`;
   }
   return `${indent}/**\n${lines.map((line) => `${indent} * ${line}`.trimEnd()).join("\n")}\n${indent} */\n`;
