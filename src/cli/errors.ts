@@ -15,9 +15,12 @@ export class UsageError extends Error {
 /** Something failed at a place that the user named. */
 export class PlaceError extends Error {
   override readonly name = "PlaceError";
+  /** The message without the place. */
+  readonly problem: string;
 
   constructor(place: string, problem: string, cause?: unknown) {
     super(`${place}: ${problem}`, cause === undefined ? undefined : { cause });
+    this.problem = problem;
   }
 }
 

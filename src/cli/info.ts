@@ -1,9 +1,8 @@
 // liblinux info: what is on an image.
 import type { Usage } from "../fs/stat.ts";
 import type { Volume } from "../fs/volumes.ts";
-import type { Kernel } from "../kernel.ts";
 import { parseAddress } from "./address.ts";
-import { describeError, UsageError } from "./errors.ts";
+import { describeError, PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, styled, table, write, writeJson } from "./output.ts";
 import { mountVolume, openImage } from "./session.ts";
@@ -30,23 +29,20 @@ export async function info(args: string[]): Promise<number> {
     throw new UsageError("info", `${path}: an image is meant, without volume or path`);
   await using image = await openImage(address.image, choice);
   const looked: Looked[] = [];
-  for (const volume of image.volumes) looked.push(await look(image.kernel, volume, address.image));
+  for (const volume of image.volumes) looked.push(await look(image, volume, address.image));
   if (values.json) await writeJson(await jsonOf(address.image, image, looked));
   else await write(await textOf(address.image, image, looked));
   return 0;
 }
 
-async function look(kernel: Kernel, volume: Volume, image: string): Promise<Looked> {
+async function look(image: OpenImage, volume: Volume, path: string): Promise<Looked> {
   if (volume.content?.kind !== "filesystem") return { volume, usage: null, problem: null };
   try {
-    await using mounted = await mountVolume(kernel, volume, { image });
+    await using mounted = await mountVolume(image, volume, path);
     return { volume, usage: await mounted.usage(), problem: null };
   } catch (error) {
-    if (!kernel.running) throw error;
-    // The image was named already.
-    const problem = describeError(error)
-      .replace(`${image}: `, "")
-      .replace(/^.*?:\d+: /, "");
+    if (!image.kernel.running) throw error;
+    const problem = error instanceof PlaceError ? error.problem : describeError(error);
     return { volume, usage: null, problem };
   }
 }

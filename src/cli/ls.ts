@@ -147,11 +147,11 @@ class Lister {
       const rows = listed.map((one) => longRow(one, (name) => this.#name(name)));
       return write(table(rows, [1, 2, 3, 4]));
     }
+    if (process.stdout.isTTY)
+      return write(listed.map(({ entry }) => `${printable(entry.name)}\n`).join(""));
     // The bytes as they are, so that a script gets names that are not UTF-8.
-    for (const { entry } of listed) {
-      if (process.stdout.isTTY) await write(`${printable(entry.name)}\n`);
-      else await write(Buffer.concat([entry.rawName, Buffer.from("\n")]));
-    }
+    const newline = Buffer.from("\n");
+    return write(Buffer.concat(listed.flatMap(({ entry }) => [entry.rawName, newline])));
   }
 }
 

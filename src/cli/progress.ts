@@ -40,7 +40,7 @@ export class Progress implements Disposable {
     if (!this.#shown || now - this.#lastMs < INTERVAL_MS) return;
     this.#lastMs = now;
     this.#visible = true;
-    process.stderr.write(CLEAR_LINE + this.#line(now).slice(0, (process.stderr.columns ?? 80) - 1));
+    process.stderr.write(CLEAR_LINE + this.#line(now).slice(0, (process.stderr.columns || 80) - 1));
   }
 
   #line(now: number): string {

@@ -19,6 +19,8 @@ export interface OpenImage extends AsyncDisposable {
   readonly kernel: Kernel;
   readonly device: BlockDevice;
   readonly volumes: readonly Volume[];
+  /** Said where this kernel lacks a file system. */
+  readonly cure: string;
 }
 
 /** The file systems that a kernel lacks, of those on an image. */
@@ -38,8 +40,9 @@ export async function openImage(path: string, choice: KernelChoice): Promise<Ope
     full = await openWith(path, "full", choice.memoryMiB);
   } catch (error) {
     // Then mounting will say what is missing.
-    if (error instanceof KernelNotFoundError) return small;
-    throw error;
+    if (!(error instanceof KernelNotFoundError)) throw error;
+    const cure = "; the full kernel may have one: npm run kernel:build -- --profile full";
+    return { ...small, cure };
   }
   await small[Symbol.asyncDispose]();
   return full;
@@ -57,6 +60,7 @@ async function openWith(path: string, profile: Profile, memoryMiB: number): Prom
     kernel,
     device,
     volumes,
+    cure: profile === "full" ? "" : "; the full kernel may have one: --profile full",
     [Symbol.asyncDispose]: () => whole.disposeAsync(),
   };
 }
@@ -111,7 +115,7 @@ export interface OpenVolume extends AsyncDisposable {
 export async function openVolume(image: OpenImage, address: Address): Promise<OpenVolume> {
   const { kernel } = image;
   const volume = chooseVolume(image, address);
-  const mounted = await mountVolume(kernel, volume, address);
+  const mounted = await mountVolume(image, volume, address.image);
   if (mounted.journalSkipped)
     process.stderr.write(
       `liblinux: ${address.image}: its journal was not replayed, since the image is opened ` +
@@ -130,16 +134,16 @@ export async function openVolume(image: OpenImage, address: Address): Promise<Op
 }
 
 /** Mount read-only, and tell what fails in the image's terms. */
-export async function mountVolume(
-  kernel: Kernel,
-  volume: Volume,
-  { image }: Pick<Address, "image">,
-): Promise<Mount> {
-  const place = volume.number ? `${image}:${volume.number}` : image;
+export async function mountVolume(image: OpenImage, volume: Volume, path: string): Promise<Mount> {
+  const place = volume.number ? `${path}:${volume.number}` : path;
+  const options = { source: volume.path, readOnly: true, skipJournal: true };
   try {
-    return await mount(kernel, { source: volume.path, readOnly: true, skipJournal: true });
+    return await mount(image.kernel, options);
   } catch (error) {
-    if (error instanceof NotMountableError) throw new PlaceError(place, error.message, error);
+    if (error instanceof NotMountableError) {
+      const lacking = error.content?.kind === "filesystem";
+      throw new PlaceError(place, error.message + (lacking ? image.cure : ""), error);
+    }
     if (!(error instanceof MountError)) throw error;
     throw new PlaceError(place, error.message.replace(/, mounting \S+/, ", mounting it"), error);
   }
