@@ -140,7 +140,12 @@ export class Kernel {
     const pid1 = new Process(context, init, 1, null, options.maxThreads ?? DEFAULT_MAX_THREADS);
     mapper.leader = pid1;
     const kernel = new Kernel(options, machine, bus, clock, processes, pid1, bootMs);
-    await clock.drive(pid1.setUp(() => setUpInit(pid1)));
+    try {
+      await clock.drive(pid1.setUp(() => setUpInit(pid1)));
+    } catch (error) {
+      machine.dispose();
+      throw error;
+    }
     return kernel;
   }
 
