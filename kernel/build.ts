@@ -56,7 +56,9 @@ export interface Manifest {
 }
 
 function cacheDir(): string {
-  return env["LIBLINUX_CACHE"] ?? join(env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "liblinux");
+  return (
+    env["LIBLINUX_CACHE"] ?? join(env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "liblinux")
+  );
 }
 
 function keyOf(profile: Profile, tools: Toolchain): string {
@@ -69,12 +71,23 @@ function keyOf(profile: Profile, tools: Toolchain): string {
 }
 
 /** Compiles @profile into @entry, a directory that appears only when it is complete. */
-async function fill(entry: string, key: string, profile: Profile, cache: string, tools: Toolchain): Promise<void> {
+async function fill(
+  entry: string,
+  key: string,
+  profile: Profile,
+  cache: string,
+  tools: Toolchain,
+): Promise<void> {
   const work = join(cache, tools.sourceVersion);
   const source = join(work, "source");
   console.log(`kernel: ${profile.name}: preparing ${source}`);
   prepareTree(source, KERNEL_DIR, tools);
-  const { wasm, release } = await compile(profile, KERNEL_DIR, source, join(work, "objects", profile.name));
+  const { wasm, release } = await compile(
+    profile,
+    KERNEL_DIR,
+    source,
+    join(work, "objects", profile.name),
+  );
   const bytes = readFileSync(wasm);
   const info: KernelInfo = {
     key,
@@ -129,7 +142,12 @@ function readJson(path: string): unknown {
 }
 
 /** Copies the result to kernels/ and notes it in the manifest. */
-async function publish(profile: Profile, entry: string, tools: Toolchain, packed: boolean): Promise<void> {
+async function publish(
+  profile: Profile,
+  entry: string,
+  tools: Toolchain,
+  packed: boolean,
+): Promise<void> {
   const target = join(OUTPUT_DIR, `${profile.name}.wasm`);
   const manifestPath = join(OUTPUT_DIR, "manifest.json");
   mkdirSync(OUTPUT_DIR, { recursive: true });
@@ -180,7 +198,9 @@ async function check(profile: Profile, tools: Toolchain): Promise<void> {
 function profileNamed(name: string): Profile {
   const profile = PROFILES.find((candidate) => candidate.name === name);
   if (profile === undefined) {
-    throw new Error(`no profile "${name}": there are ${PROFILES.map((known) => known.name).join(", ")}`);
+    throw new Error(
+      `no profile "${name}": there are ${PROFILES.map((known) => known.name).join(", ")}`,
+    );
   }
   return profile;
 }
@@ -199,7 +219,8 @@ async function main(): Promise<void> {
     for (const name of values.profile ?? ["fs"]) await check(profileNamed(name), tools);
     return;
   }
-  const profiles = values.profile?.map(profileNamed) ?? PROFILES.filter((profile) => profile.shipped);
+  const profiles =
+    values.profile?.map(profileNamed) ?? PROFILES.filter((profile) => profile.shipped);
   for (const profile of profiles) {
     const entry = await build(profile, cacheDir(), tools);
     await publish(profile, entry, tools, !values["no-compress"]);

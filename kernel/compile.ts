@@ -2,13 +2,26 @@
 // Configures and compiles one profile with kbuild, and shows how far it is.
 
 import { spawn, spawnSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { stdout } from "node:process";
 import { createInterface } from "node:readline";
 
-import { formatOptions, parseOptions, refusedOptions, requestedOptions, type Profile } from "./profiles.ts";
+import {
+  formatOptions,
+  parseOptions,
+  refusedOptions,
+  requestedOptions,
+  type Profile,
+} from "./profiles.ts";
 import { LLVM_SUFFIX } from "./toolchain.ts";
 
 /** Lines of make's output to show when it fails. */
@@ -16,7 +29,16 @@ const ERROR_LINES = 40;
 const PROGRESS_MS = stdout.isTTY ? 200 : 15_000;
 
 /** Compiled with other options than the precompiled headers, or with names that clash with them. */
-const WITHOUT_PCH = ["dm-btree", "jitterentropy", "lz4_compress", "lz4_decompress", "lz4hc_compress", "raid6test", "sort", "string"];
+const WITHOUT_PCH = [
+  "dm-btree",
+  "jitterentropy",
+  "lz4_compress",
+  "lz4_decompress",
+  "lz4hc_compress",
+  "raid6test",
+  "sort",
+  "string",
+];
 
 /**
  * What every make is told, and so part of the key of its result.
@@ -66,7 +88,12 @@ function sourceDate(source: string): string {
   return statSync(join(source, "Makefile")).mtime.toISOString().slice(0, 10);
 }
 
-function configure(profile: Profile, kernelDir: string, objects: string, make: readonly string[]): void {
+function configure(
+  profile: Profile,
+  kernelDir: string,
+  objects: string,
+  make: readonly string[],
+): void {
   const requested = requestedOptions(profile, kernelDir);
   const merged = join(objects, "merged.config");
   writeFileSync(merged, formatOptions(requested));
@@ -74,9 +101,14 @@ function configure(profile: Profile, kernelDir: string, objects: string, make: r
     encoding: "utf8",
   });
   if (result.status !== 0) throw new Error(`configuring failed:\n${lastLines(result.stderr)}`);
-  const refused = refusedOptions(requested, parseOptions(readFileSync(join(objects, ".config"), "utf8")));
+  const refused = refusedOptions(
+    requested,
+    parseOptions(readFileSync(join(objects, ".config"), "utf8")),
+  );
   if (refused.length > 0) {
-    throw new Error(`options of profile ${profile.name} that Kconfig refused:\n  ${refused.join("\n  ")}`);
+    throw new Error(
+      `options of profile ${profile.name} that Kconfig refused:\n  ${refused.join("\n  ")}`,
+    );
   }
 }
 
@@ -106,9 +138,14 @@ async function run(args: readonly string[], profile: Profile, objects: string): 
   if (code !== 0) throw new Error(`make failed:\n${lastLines(lines.join("\n"))}`);
 }
 
-function showProgress(name: string, done: number, total: number | undefined, started: number): void {
+function showProgress(
+  name: string,
+  done: number,
+  total: number | undefined,
+  started: number,
+): void {
   const seconds = Math.round((Date.now() - started) / 1000);
-  const of = total === undefined ? "" : ` of ${total > done || total === done ? "" : "more than "}${total}`;
+  const of = total === undefined ? "" : ` of ${total >= done ? "" : "more than "}${total}`;
   const line = `kernel: ${name}: ${done}${of} objects, ${seconds} s`;
   stdout.write(stdout.isTTY ? `\r${line}\x1b[K` : `${line}\n`);
 }

@@ -17,7 +17,12 @@ export interface Profile {
 export const PROFILES: readonly Profile[] = [
   { name: "fs", fragments: ["base", "fs-small"], objects: 576, shipped: true },
   { name: "full", fragments: ["base", "fs-small", "fs", "net"], objects: 1900, shipped: true },
-  { name: "kunit", fragments: ["base", "fs-small", "fs", "net", "kunit"], objects: 2010, shipped: false },
+  {
+    name: "kunit",
+    fragments: ["base", "fs-small", "fs", "net", "kunit"],
+    objects: 2010,
+    shipped: false,
+  },
 ];
 
 /** Option name (with CONFIG_) to value as .config writes it; "n" where it is not set. */

@@ -54,7 +54,9 @@ export function missingPackages(): string[] {
 export function findToolchain(): Toolchain {
   const missing = missingPackages();
   if (missing.length > 0) {
-    throw new Error(`The kernel build needs Debian packages: apt-get install -y ${missing.join(" ")}`);
+    throw new Error(
+      `The kernel build needs Debian packages: apt-get install -y ${missing.join(" ")}`,
+    );
   }
   const tarball = tarballPath();
   return {

@@ -48,7 +48,10 @@ export function prepareTree(source: string, kernelDir: string, tools: Toolchain)
   if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
     unpack(source, tools);
     for (const patch of filesBelow(patchDir).filter((name) => name.endsWith(".patch"))) {
-      execFileSync("patch", ["-p1", "-s", "-i", join(patchDir, patch)], { cwd: source, stdio: "inherit" });
+      execFileSync("patch", ["-p1", "-s", "-i", join(patchDir, patch)], {
+        cwd: source,
+        stdio: "inherit",
+      });
     }
     writeFileSync(stampFile, stamp);
   }
