@@ -96,9 +96,14 @@ export async function list(process: Process, path: string): Promise<string[]> {
   return names.filter((name) => name !== "." && name !== "..");
 }
 
-/** Let the event loop turn until something is true; the test runner's limit ends it if it never is. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise<void>((resolve) => void setImmediate(resolve));
+/** Ask again until something is true; the test runner's limit ends it if it never is. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise<void>((resolve) => void setImmediate(resolve));
+}
+
+/** How many threads a process has: its leader and one for each call that is in the kernel. */
+export async function threads(kernel: Kernel, process: Process): Promise<number> {
+  return (await list(kernel.init, `/proc/${process.pid}/task`)).length;
 }
 
 /** Whether a promise is settled by now, in as far as the event loop can tell after some turns. */
