@@ -470,6 +470,12 @@ suite("the command line", { concurrency: 2 }, () => {
     assert.match(err, /special\.img:\/null: is a character device: left out\n/);
     assert.match(err, /1 files lost their set-user-ID/);
     assert.equal(statSync(at("special/big")).mode & 0o7777, 0o755);
+    if (process.getuid?.() === 0) {
+      debugfs(special, "set_inode_field big uid 1234", "set_inode_field big gid 4321");
+      await succeeds("cp", "-p", `${special}:/big`, at("kept"));
+      const { mode, uid, gid } = statSync(at("kept"));
+      assert.deepEqual([mode & 0o7777, uid, gid], [0o4755, 1234, 4321]);
+    }
     await fails(1, /null: is a character device/, "cat", `${special}:/null`);
     await fails(1, /pipe: is a fifo/, "cp", `${special}:/pipe`, at("x"));
   });

@@ -449,6 +449,23 @@ test("many disks come and go", async () => {
   assert.equal(Number(await readText(kernel.init, `/sys/block/${again.name}/size`)), 4096);
 });
 
+test("a kernel that stops takes mounts and devices with it", async () => {
+  const folder = temporaryFolder();
+  const image = ext4Image(join(folder.path, "stop.img"), sampleTree(folder.path));
+  const kernel = await Kernel.boot({ image: "fs" });
+  const device = await attachDisk(kernel, new FileDisk(image, { readOnly: true }));
+  const mounted = await mount(kernel, { source: device.path, readOnly: true });
+  const chunks = readChunks(kernel.init, `${mounted.target}/big`);
+  await chunks.next();
+  kernel.dispose();
+  await assert.rejects(chunks.next(), { name: "KernelStoppedError" });
+  await assert.rejects(mounted.usage(), { name: "KernelStoppedError" });
+  await assert.rejects(mounted.unmount(), { name: "KernelStoppedError" });
+  await mounted[Symbol.asyncDispose]();
+  await device[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
 test("a disk that was cut short is an error of the calls, not of the kernel", async () => {
   const folder = temporaryFolder();
   const image = ext4Image(join(folder.path, "cut.img"), sampleTree(folder.path));

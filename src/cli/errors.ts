@@ -27,6 +27,8 @@ export class PlaceError extends Error {
 /** What went wrong, without the names of calls and of the kernel's own paths. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // What went wrong first is the reason for what went wrong in tidying up.
+  if (error instanceof SuppressedError) return describeError(error.suppressed);
   // A kernel panic has lines that would drown the reason.
   if ("reason" in error && typeof error.reason === "string")
     return `the kernel crashed: ${error.reason} (liblinux boot --log debug shows its log)`;

@@ -128,7 +128,7 @@ export async function openVolume(image: OpenImage, address: Address): Promise<Op
     process: reader,
     async [Symbol.asyncDispose]() {
       await reader.exit();
-      await mounted.unmount();
+      await mounted[Symbol.asyncDispose]();
     },
   };
 }

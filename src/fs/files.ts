@@ -65,15 +65,17 @@ export async function* readChunks(
   const { at = AT_FDCWD, flags = 0 } = options;
   const call = options.signal ? { signal: options.signal } : {};
   const fd = await process.openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags, 0, call);
+  let own: KernelBuffer | null = null;
   try {
-    await using own = options.buffer ? null : await process.buffer(CHUNK_BYTES);
-    const buffer = (options.buffer ?? own)!;
+    const buffer = options.buffer ?? (own = await process.buffer(CHUNK_BYTES));
     for (;;) {
       const count = await process.read(fd, buffer, buffer.length, call);
       if (!count) return;
       yield buffer.bytes.subarray(0, count);
     }
   } finally {
+    // Where the kernel has stopped, its memory is gone anyway, and why is what counts.
+    await own?.dispose().catch(() => {});
     await process.close(fd);
   }
 }

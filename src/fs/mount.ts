@@ -2,8 +2,8 @@ import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 // Mounting a block device's file system.
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/constants/mount.ts";
 import { errno } from "../abi/errno.ts";
-import type { KernelLog } from "../machine/log.ts";
-import type { LogRecord } from "../machine/log.ts";
+import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
+import type { KernelLog, LogRecord } from "../machine/log.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { ensureDirectory, readText, withReader } from "./files.ts";
@@ -268,7 +268,13 @@ export class Mount {
     if (this.#removesTarget) await removeDirectory(this.#process, this.target);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.unmount();
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.unmount();
+    } catch (error) {
+      // The mount ended with its kernel, which tells everybody why.
+      if (error instanceof KernelStoppedError || error instanceof KernelPanicError) return;
+      throw error;
+    }
   }
 }
