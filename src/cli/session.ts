@@ -53,7 +53,7 @@ async function openWith(path: string, profile: Profile, memoryMiB: number): Prom
   // Before the kernel: that there is no such file is quickly told.
   const disk = stack.use(openDisk(path));
   const kernel = stack.use(await Kernel.boot({ image: profile, memoryMiB }));
-  const device = await attachDisk(kernel, disk, { readOnly: true });
+  const device = await attachDisk(kernel, disk, { readOnly: true, onError: firstError(path) });
   const volumes = await listVolumes(kernel, device);
   const whole = stack.move();
   return {
@@ -65,12 +65,23 @@ async function openWith(path: string, profile: Profile, memoryMiB: number): Prom
   };
 }
 
+/** The kernel only says that there was an I/O error: tell why, once. */
+function firstError(path: string): (error: unknown) => void {
+  let told = false;
+  return (error) => {
+    if (told) return;
+    told = true;
+    process.stderr.write(`liblinux: ${path}: ${withoutPath(error as Error, path)}\n`);
+  };
+}
+
+const withoutPath = ({ message }: Error, path: string) => message.replace(`${path}: `, "");
+
 function openDisk(path: string): FileDisk {
   try {
     return new FileDisk(path, { readOnly: true });
   } catch (error) {
-    const { message } = error as Error;
-    throw new PlaceError(path, message.replace(`${path}: `, ""), error);
+    throw new PlaceError(path, withoutPath(error as Error, path), error);
   }
 }
 
