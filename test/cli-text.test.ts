@@ -64,7 +64,7 @@ test("sizes, modes and times", () => {
   assert.equal(formatTime(0n), "1970-01-01T00:00:00.000000000Z");
   assert.equal(formatTime(981173106123456789n), "2001-02-03T04:05:06.123456789Z");
   assert.equal(formatTime(-1n), "1969-12-31T23:59:59.999999999Z");
-  assert.equal(formatTime(2n ** 62n * 4n), "18446744073s");
+  assert.equal(formatTime(10n ** 28n), "10000000000000000000s");
 });
 
 test("columns", () => {
