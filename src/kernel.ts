@@ -26,7 +26,7 @@ import { loadImage } from "./platform/image.ts";
 import type { Profile } from "./platform/image.ts";
 import { Arena } from "./syscall/arena.ts";
 import type { Mapper } from "./syscall/arena.ts";
-import { DEFAULT_MAX_THREADS, Process } from "./syscall/process.ts";
+import { DEFAULT_MAX_THREADS, MAX_THREADS, Process } from "./syscall/process.ts";
 import type { ProcessContext } from "./syscall/process.ts";
 import { VirtioBus } from "./virtio/bus.ts";
 import type { VirtioDevice } from "./virtio/device.ts";
@@ -99,7 +99,7 @@ export class Kernel {
    * @throws {UnsupportedEngineError} where the engine cannot suspend WebAssembly
    */
   static async boot(options: BootOptions = {}): Promise<Kernel> {
-    checkOptions(options);
+    checkBootOptions(options);
     const { image = "full", clock = new WallClock(), random } = options;
     const log = new KernelLog();
     if (options.console) log.listen(options.console);
@@ -214,6 +214,7 @@ export class Kernel {
    * @throws {SystemError} e.g. ENOENT for a root that is not there, EAGAIN if there are too many
    */
   async process(options: ProcessOptions = {}): Promise<Process> {
+    checkProcessOptions(options);
     const { maxThreads } = options;
     const process = await this.init.fork(maxThreads === undefined ? {} : { maxThreads });
     try {
@@ -347,23 +348,52 @@ class LeaderMapper implements Mapper {
   }
 }
 
-function checkOptions(options: BootOptions): void {
-  const known: Record<keyof BootOptions, true> = {
-    image: true,
-    memoryMiB: true,
-    shared: true,
-    commandLine: true,
-    clock: true,
-    random: true,
-    console: true,
-    devices: true,
-    onDeviceError: true,
-    maxThreads: true,
-  };
+const BOOT_OPTIONS: Record<keyof BootOptions, true> = {
+  image: true,
+  memoryMiB: true,
+  shared: true,
+  commandLine: true,
+  clock: true,
+  random: true,
+  console: true,
+  devices: true,
+  onDeviceError: true,
+  maxThreads: true,
+};
+
+const PROCESS_OPTIONS: Record<keyof ProcessOptions, true> = {
+  uid: true,
+  gid: true,
+  groups: true,
+  root: true,
+  cwd: true,
+  umask: true,
+  maxThreads: true,
+};
+
+/** The largest user or group; the next number means "as it is". */
+const MAX_ID = 0xfffffffe;
+
+function checkNames(options: object, known: object): void {
   for (const name of Object.keys(options))
     if (!(name in known))
       throw new InvalidOptionError(name, `unknown: it is one of ${Object.keys(known).join(", ")}`);
-  const { maxThreads } = options;
-  if (maxThreads !== undefined && !(Number.isInteger(maxThreads) && maxThreads > 0))
-    throw new InvalidOptionError("maxThreads", `${maxThreads}: it is a whole number from 1`);
+}
+
+function checkNumber(option: string, value: number | undefined, least: number, most: number): void {
+  if (value !== undefined && !(Number.isInteger(value) && value >= least && value <= most))
+    throw new InvalidOptionError(option, `${value}: it is a whole number from ${least} to ${most}`);
+}
+
+function checkBootOptions(options: BootOptions): void {
+  checkNames(options, BOOT_OPTIONS);
+  checkNumber("maxThreads", options.maxThreads, 1, MAX_THREADS);
+}
+
+function checkProcessOptions(options: ProcessOptions): void {
+  checkNames(options, PROCESS_OPTIONS);
+  checkNumber("uid", options.uid, 0, MAX_ID);
+  checkNumber("gid", options.gid, 0, MAX_ID);
+  for (const group of options.groups ?? []) checkNumber("groups", group, 0, MAX_ID);
+  checkNumber("umask", options.umask, 0, 0o777);
 }

@@ -63,17 +63,17 @@ const encoder = new TextEncoder();
 function allocate(sizeBytes: number, shared: boolean): Memory {
   const mib = (n: number) => `${n / 1048576} MiB`;
   if (!Number.isInteger(sizeBytes) || sizeBytes % 65536)
-    throw new InvalidOptionError("memory", `${sizeBytes} bytes is no multiple of 64 KiB`);
+    throw new InvalidOptionError("memoryMiB", `${mib(sizeBytes)} is no multiple of 64 KiB`);
   if (sizeBytes < MIN_MEMORY_BYTES || sizeBytes > MAX_MEMORY_BYTES)
     throw new InvalidOptionError(
-      "memory",
+      "memoryMiB",
       `${mib(sizeBytes)}: a kernel can have ${mib(MIN_MEMORY_BYTES)} to ${mib(MAX_MEMORY_BYTES)}`,
     );
   try {
     return new Memory(sizeBytes, shared);
   } catch (cause) {
     throw new InvalidOptionError(
-      "memory",
+      "memoryMiB",
       `this process has no room for ${mib(sizeBytes)} more (${(cause as Error).message})`,
     );
   }

@@ -20,6 +20,7 @@ import { WEXITED, P_PID } from "../abi/constants/wait.ts";
 import { errno } from "../abi/errno.ts";
 import { NR } from "../abi/numbers.ts";
 import type { CallName } from "../abi/numbers.ts";
+import { InvalidOptionError } from "../machine/errors.ts";
 import type { Machine } from "../machine/machine.ts";
 import { TaskExitedError } from "../machine/user.ts";
 import type { UserTask } from "../machine/user.ts";
@@ -35,6 +36,8 @@ const WORDS = 6;
 
 /** How many calls of one process may be in the kernel at once. */
 export const DEFAULT_MAX_THREADS = 256;
+/** As many threads as the kernel can number (PID_MAX_DEFAULT). */
+export const MAX_THREADS = 32768;
 /** Free threads beyond this many end. */
 const MAX_FREE_THREADS = 64;
 
@@ -60,6 +63,7 @@ const WHOLE_PROCESS: ReadonlySet<number> = new Set(
       "seccomp",
       "personality",
       "prctl",
+      "rt_sigprocmask",
       "landlock_restrict_self",
     ] as const satisfies readonly CallName[]
   ).map((name) => NR[name]),
@@ -475,11 +479,17 @@ export class Process extends SystemCalls {
   async fork(options: { flags?: number; maxThreads?: number } = {}): Promise<Process> {
     if (this.#closed) throw this.#closedError();
     if (this.#ended) throw this.#ended;
+    const { flags = 0, maxThreads = this.#maxThreads } = options;
+    if (!(Number.isInteger(maxThreads) && maxThreads >= 1 && maxThreads <= MAX_THREADS))
+      throw new InvalidOptionError(
+        "maxThreads",
+        `${maxThreads}: it is a whole number from 1 to ${MAX_THREADS}`,
+      );
     return this.#lead(async (leader) => {
-      const pid = await leader.call(NR.clone, CLONE_VM | SIGCHLD | (options.flags ?? 0));
+      const pid = await leader.call(NR.clone, CLONE_VM | SIGCHLD | flags);
       if (isError(pid)) throw new SystemError(pid, "clone");
       const child = await this.#context.machine.users.at(leader.child);
-      return new Process(this.#context, child, pid, this, options.maxThreads ?? this.#maxThreads);
+      return new Process(this.#context, child, pid, this, maxThreads);
     });
   }
 
