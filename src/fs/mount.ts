@@ -153,19 +153,25 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
   const { source, target, type, readOnly = false, trusted = false } = options;
   const flags = (readOnly ? MS_RDONLY : 0) | (trusted ? 0 : MS_NOSUID | MS_NODEV | MS_NOEXEC);
   const skip = readOnly && options.skipJournal ? SKIP_JOURNAL[type] : undefined;
-  const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(",") || null;
+  const tryWith = (...more: (string | undefined)[]) => {
+    const data = [NAMES[type], options.options, ...more].filter(Boolean).join(",");
+    return host.init.mount(source, target, type, flags, data || null);
+  };
   const before = [...host.log].at(-1)?.sequence ?? -1;
   try {
-    await host.init.mount(source, target, type, flags, join(NAMES[type], options.options));
-    return false;
+    await tryWith();
+    // F2FS does so unasked.
+    return recordsAbout(host.log, before, source, type).some((record) =>
+      record.text.includes("skipping recovery"),
+    );
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const failure = mountError(host.log, before, error, source, type);
-    // Journals of ext4 and XFS give EROFS, that of btrfs EINVAL, as do others.
-    const journal = error.errno === -errno.EROFS || error.errno === -errno.EINVAL;
-    if (!skip || !journal) throw failure;
+    const about = recordsAbout(host.log, before, source, type);
+    const failure = new MountError(error, source, type, linesOf(about));
+    // A journal that would have to be written is EROFS or EIO, one that is damaged something else.
+    if (skip === undefined) throw failure;
     try {
-      await host.init.mount(source, target, type, flags, join(NAMES[type], options.options, skip));
+      await tryWith(skip);
       return true;
     } catch {
       // The first reason is the better one.
@@ -174,23 +180,26 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
   }
 }
 
+/** What the log has had to say about a device since, or about the type if not. */
+function recordsAbout(log: KernelLog, sequence: number, source: string, type: string): LogRecord[] {
+  const since = [...log].filter((record) => record.sequence > sequence);
+  const mentioning = (word: string) => {
+    const pattern = new RegExp(`\\b${word.replaceAll(/\W/g, "")}\\b`, "i");
+    return since.filter((record) => pattern.test(record.text));
+  };
+  const about = mentioning(source.slice(source.lastIndexOf("/") + 1));
+  return about.length ? about : mentioning(type);
+}
+
+const WARNING = 4;
 const MAX_KERNEL_LINES = 4;
 
-function mountError(
-  log: KernelLog,
-  before: number,
-  error: SystemError,
-  source: string,
-  type: string,
-): MountError {
-  const name = source.slice(source.lastIndexOf("/") + 1);
-  const since = [...log].filter((record) => record.sequence > before);
-  const mentions = (record: LogRecord, word: string) =>
-    new RegExp(`\\b${word.replace(/[^\w]/g, "")}\\b`, "i").test(record.text);
-  let about = since.filter((record) => mentions(record, name));
-  if (!about.length) about = since.filter((record) => mentions(record, type));
-  const says = about.slice(0, MAX_KERNEL_LINES).map((record) => record.text.trim());
-  return new MountError(error, source, type, says);
+/** The text of warnings and errors, or of all if there are none. */
+function linesOf(records: readonly LogRecord[]): string[] {
+  const severe = records.filter((record) => record.level <= WARNING);
+  return (severe.length ? severe : records)
+    .slice(0, MAX_KERNEL_LINES)
+    .map((record) => record.text.trim());
 }
 
 const MAX_TARGETS = 10_000;
