@@ -371,6 +371,7 @@ suite("the command line", { concurrency: 2 }, () => {
     const { text } = await execute("script", ["-qec", command, "/dev/null"]);
     assert.match(text, /red\\x1b\[31m\\x0aline/);
     assert.ok(!text.includes("\x1b[31m"));
+    await fails(1, /no\\x1b\[31m: ENOENT/, "cat", `${escapes}:/no\x1b[31m`);
   });
 
   test("cp: a file", async () => {

@@ -38,7 +38,7 @@ suite("the full kernel", () => {
   });
 
   function make(type: string): Uint8Array {
-    const [mib, command, ...args] = WRITABLE[type]!;
+    const [mib, command, ...args] = WRITABLE[type];
     const path = emptyImage(join(folder.path, `${type}.img`), mib);
     run(command, ...args, path);
     return new Uint8Array(readFileSync(path));

@@ -3,6 +3,7 @@
 import { enableCompileCache } from "node:module";
 
 import { describeError, UsageError } from "./errors.ts";
+import { printable } from "./output.ts";
 import { findVerb, helpText, packageVersion } from "./verbs.ts";
 
 /** Exit codes: done; failed; the command line makes no sense; ended by an interrupt. */
@@ -20,7 +21,10 @@ function quietOnBrokenPipe(): void {
 
 function complain(verb: string | undefined, problem: string): void {
   const line = problem.replaceAll(/\s*\n\s*/g, " ");
-  process.stderr.write(`liblinux: ${verb === undefined ? "" : `${verb} `}${line}\n`);
+  // Labels and names of an image may be in it.
+  process.stderr.write(
+    printable(`liblinux: ${verb === undefined ? "" : `${verb} `}${line}`) + "\n",
+  );
 }
 
 async function main(argv: readonly string[]): Promise<number> {
