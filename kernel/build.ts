@@ -14,6 +14,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -34,6 +35,8 @@ import { hashFiles, prepareTree } from "./tree.ts";
 
 const KERNEL_DIR = import.meta.dirname;
 const OUTPUT_DIR = join(dirname(KERNEL_DIR), "kernels");
+/** Results in the cache: some versions of each profile. */
+const KEPT_RESULTS = 16;
 
 /** What is known about one built kernel. */
 export interface KernelInfo {
@@ -100,6 +103,14 @@ async function fill(
   writeFileSync(join(temporary, "linux.wasm"), bytes);
   writeFileSync(join(temporary, "info.json"), JSON.stringify(info, null, 2) + "\n");
   renameSync(temporary, entry);
+  prune(dirname(entry));
+}
+
+/** Leaves the results that were made last. */
+function prune(results: string): void {
+  const entries = readdirSync(results).map((name) => join(results, name));
+  entries.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  for (const entry of entries.slice(KEPT_RESULTS)) rmSync(entry, { recursive: true });
 }
 
 /** Returns the directory in the cache that has linux.wasm and info.json of @profile. */
