@@ -53,7 +53,8 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	struct pt_regs *regs = task_pt_regs(p);
 
 	clear_tsk_thread_flag(p, TIF_USER);
-	p->thread.sp = (unsigned long)regs;
+	/* As the compiler assumes the stack pointer to be on entry. */
+	p->thread.sp = ALIGN_DOWN((unsigned long)regs, 16);
 	p->thread.fn = args->fn;
 	p->thread.arg = args->fn_arg;
 	memset(regs, 0, sizeof(*regs));
