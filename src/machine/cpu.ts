@@ -14,6 +14,8 @@ import { turn } from "./turn.ts";
 
 /** A busy kernel lets the event loop turn this often. */
 const BUSY_SLICE_MS = 8;
+/** While it boots, less often: what a page still counts as prompt, and mostly enough to boot. */
+const BOOT_SLICE_MS = 50;
 
 interface Pause {
   resolve: () => void;
@@ -29,6 +31,7 @@ export class Cpu {
   #idle: Pause | null = null;
   #yielding: Pause | null = null;
   #turnedAt = performance.now();
+  #sliceMs = BOOT_SLICE_MS;
   #dead = false;
   /** How many calls are in the kernel: they hold the process as long as a timer runs. */
   inFlight = 0;
@@ -111,8 +114,13 @@ export class Cpu {
       this.#board.deadlineNs = Infinity;
       this.mark(IRQ.Timer);
     }
-    return performance.now() - this.#turnedAt > BUSY_SLICE_MS ? 1 : 0;
+    return performance.now() - this.#turnedAt > this.#sliceMs ? 1 : 0;
   };
+
+  /** The kernel has booted: from now on the application's event loop comes first. */
+  booted(): void {
+    this.#sliceMs = BUSY_SLICE_MS;
+  }
 
   /** Nothing runs on this CPU any more: unwind what is suspended in it. */
   stop(): void {

@@ -128,6 +128,7 @@ export class Machine implements DeviceHost {
     const init = new Promise<UserTask>((resolve) => {
       machine.users.onNew = (task) => {
         machine.users.onNew = null;
+        machine.cpu.booted();
         resolve(task);
       };
     });
