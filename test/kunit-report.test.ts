@@ -1,6 +1,7 @@
 // The reader of the kernel's own test results, on a log as the kernel writes it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+
 import { summarize } from "./kunit/report.ts";
 
 const log = `KTAP version 1
