@@ -260,14 +260,15 @@ export class VirtualClock implements Clock {
     return this.advance(Math.max(0, untilNs - this.#now));
   }
 
-  async drive<T>(work: Promise<T>): Promise<T> {
+  drive<T>(work: Promise<T>): Promise<T> {
     let settled = false;
     const done = () => {
       settled = true;
       this.#wakeWaiters();
     };
     work.then(done, done);
-    await this.#move(async () => {
+    // Not awaited: what is driven may itself drive, and would wait for its turn to move time.
+    void this.#move(async () => {
       while (!settled) {
         await this.whenIdle();
         // Nothing is due: only input from outside can help.
