@@ -3,7 +3,10 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const modules = fileURLToPath(new URL("../node_modules/", import.meta.url));
+/** npm puts a workspace's packages into the first, or into the second if it must. */
+const modules = ["../node_modules/", "runtimes/node_modules/"].map((folder) =>
+  fileURLToPath(new URL(folder, import.meta.url)),
+);
 const { platform, arch } = process;
 
 /** Path in node_modules of each engine's executable on this platform. */
@@ -25,6 +28,5 @@ export const runtimeNames = /** @type {readonly RuntimeName[]} */ (Object.keys(p
  * @returns {string | undefined}
  */
 export function runtimePath(name) {
-  const path = modules + paths[name];
-  return existsSync(path) ? path : undefined;
+  return modules.map((folder) => folder + paths[name]).find((path) => existsSync(path));
 }
