@@ -32,6 +32,11 @@ import {
 
 const EVENT_BYTES = 8;
 
+/** Their bytes, one buffer's after the other's. */
+function joined(buffers: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(Buffer.concat(buffers));
+}
+
 /** A file of its own for each run of a property. */
 async function scratch(process: Process): Promise<number> {
   const fd = await process.openat(AT_FDCWD, "/tmp/scratch", O_CREAT | O_EXCL | O_RDWR, 0o600);
@@ -77,13 +82,13 @@ for (const { kind, shared } of memories) {
           fc.array(fc.nat(6000), { minLength: 1, maxLength: 8 }),
           async (pieces, lengths) => {
             const fd = await scratch(init);
-            const whole = Uint8Array.from(pieces.flatMap((piece) => [...piece]));
+            const whole = joined(pieces);
             assert.equal(await init.writev(fd, pieces, pieces.length), whole.length);
             const buffers = lengths.map((length) => new Uint8Array(length));
             const room = lengths.reduce((sum, length) => sum + length, 0);
             const count = Math.min(whole.length, room);
             assert.equal(await init.preadv(fd, buffers, buffers.length, 0), count);
-            const back = Uint8Array.from(buffers.flatMap((buffer) => [...buffer]));
+            const back = joined(buffers);
             const expected = new Uint8Array(room);
             expected.set(whole.subarray(0, count));
             assert.deepEqual(back, expected);
@@ -287,7 +292,7 @@ suite("calls at once", () => {
     const reads = Array.from({ length: 20 }, async () => {
       const byte = new Uint8Array(1);
       await process.read(reader, byte, 1);
-      return byte[0]!;
+      return byte[0];
     });
     await until(async () => (await threads(kernel, process)) === 5);
     assert.equal(await isSettled(Promise.race(reads)), false);
@@ -384,9 +389,9 @@ suite("calls at once", () => {
           const calls: Promise<unknown>[] = [];
           let events = 0n;
           for (const { channel, count, write } of steps) {
-            const [reader, writer] = pipes[channel]!;
+            const [reader, writer] = pipes[channel];
             if (write) {
-              const first = written[channel]!;
+              const first = written[channel];
               written[channel] = first + count;
               const bytes = Uint8Array.from({ length: count }, (_, i) => first + i);
               calls.push(feeder.write(writer, bytes, count));
@@ -397,11 +402,11 @@ suite("calls at once", () => {
               // Byte by byte, since reads of more would share out what there is.
               for (let i = 0; i < count; i++) {
                 const byte = new Uint8Array(1);
-                wanted[channel]!++;
+                wanted[channel]++;
                 calls.push(
                   process.read(reader, byte, 1).then((length) => {
                     assert.equal(length, 1);
-                    got[channel]!.push(byte[0]!);
+                    got[channel].push(byte[0]);
                   }),
                 );
               }
@@ -409,20 +414,20 @@ suite("calls at once", () => {
           }
           // What the readers still miss, so that all end; then what nobody has read.
           for (const [channel, [, writer]] of pipes.entries()) {
-            const first = written[channel]!;
-            const missing = wanted[channel]! - first;
+            const first = written[channel];
+            const missing = wanted[channel] - first;
             if (missing <= 0) continue;
             const bytes = Uint8Array.from({ length: missing }, (_, i) => first + i);
             calls.push(feeder.write(writer, bytes, missing));
           }
           await Promise.all(calls);
           for (const [channel, [reader]] of pipes.entries()) {
-            const rest = new Uint8Array(Math.max(0, written[channel]! - wanted[channel]!));
+            const rest = new Uint8Array(Math.max(0, written[channel] - wanted[channel]));
             assert.equal(await process.read(reader, rest, rest.length), rest.length);
-            got[channel]!.push(...rest);
+            got[channel].push(...rest);
           }
           for (const [channel, bytes] of got.entries()) {
-            const count = Math.max(wanted[channel]!, written[channel]!);
+            const count = Math.max(wanted[channel], written[channel]);
             // Calls at once have no order among each other, but no byte is lost or doubled.
             assert.deepEqual(
               bytes.toSorted((a, b) => a - b),

@@ -33,7 +33,7 @@ async function simulation(shared: boolean, seed: number): Promise<string> {
     for (let round = 0; round < 10; round++) {
       const dice = new Uint8Array(2);
       await process.getrandom(dice, 2, 0);
-      await sleep(process, (1 + dice[0]!) * 1e6 * (number + 1));
+      await sleep(process, (1 + dice[0]) * 1e6 * (number + 1));
       await say(process, `speaker ${number}, round ${round}: ${dice[1]}`);
     }
     await process.exit();
@@ -142,16 +142,16 @@ suite("a virtual clock", () => {
       }
     };
     const both = Promise.all([
-      sleeper(kernels[0]!, "a", [1, 3, 2]),
-      sleeper(kernels[1]!, "b", [2, 3, 4]),
+      sleeper(kernels[0], "a", [1, 3, 2]),
+      sleeper(kernels[1], "b", [2, 3, 4]),
     ]);
     await clock.advance(4.5 * SECOND);
     assert.deepEqual(woke, ["a +1", "b +2", "a +3"]);
     await clock.drive(both);
     assert.deepEqual(woke, ["a +1", "b +2", "a +3", "b +3", "a +2", "b +4"]);
-    await kernels[0]!.halt();
-    assert.equal(await kernels[1]!.init.getpid(), 1);
-    await kernels[1]!.halt();
+    await kernels[0].halt();
+    assert.equal(await kernels[1].init.getpid(), 1);
+    await kernels[1].halt();
   });
 
   test("lets kernels boot and halt at once", async () => {

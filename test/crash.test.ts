@@ -72,7 +72,7 @@ async function crash(
 }
 
 async function runCulprit(name: string, kernel: Kernel, process: Process): Promise<number> {
-  return process.run((await loadProgram(program, kernel))[name]!);
+  return process.run((await loadProgram(program, kernel))[name]);
 }
 
 for (const { kind, shared } of memories) {
@@ -166,15 +166,14 @@ suite("what the application gave", () => {
 
   test("a listener of the console that stops its kernel", async () => {
     let lines = 0;
-    let kernel: Kernel | undefined;
-    kernel = await boot({
+    const booted: Kernel[] = [];
+    const kernel = await boot({
       console: () => {
-        if (kernel) {
-          lines++;
-          kernel.dispose();
-        }
+        if (booted.length) lines++;
+        booted[0]?.dispose();
       },
     });
+    booted.push(kernel);
     const fd = await kernel.init.openat(AT_FDCWD, "/dev/kmsg", O_WRONLY, 0);
     await assert.rejects(kernel.init.write(fd, text.encode("<1>stop\n"), 8), {
       code: "ERR_KERNEL_STOPPED",
@@ -188,15 +187,15 @@ suite("not a crash", () => {
     await using kernel = await boot();
     const process = await kernel.process();
     const { add_one, getpid, spin, yield: yields } = await loadProgram(program, kernel);
-    for (let i = 0; i < 100; i++) assert.equal(await process.run(add_one!, i), i + 1);
-    assert.equal(await process.run(add_one!, -5), -4);
-    assert.equal(await process.run(getpid!), process.pid);
+    for (let i = 0; i < 100; i++) assert.equal(await process.run(add_one, i), i + 1);
+    assert.equal(await process.run(add_one, -5), -4);
+    assert.equal(await process.run(getpid), process.pid);
     // Turns of the event loop and other calls while it runs.
     const results = await Promise.all([
-      process.run(yields!, 1000),
-      process.run(yields!, 1000),
+      process.run(yields, 1000),
+      process.run(yields, 1000),
       process.getpid(),
-      process.run(spin!, 1_000_000),
+      process.run(spin, 1_000_000),
     ]);
     assert.deepEqual(results, [0, 0, process.pid, 0]);
     await process.exit();

@@ -42,7 +42,7 @@ export const SIGSET_BYTES = 8;
 /** A sigset_t. */
 export function signals(...numbers: number[]): Uint8Array {
   const set = new Uint8Array(SIGSET_BYTES);
-  for (const number of numbers) set[(number - 1) >> 3]! |= 1 << ((number - 1) & 7);
+  for (const number of numbers) set[(number - 1) >> 3] |= 1 << ((number - 1) & 7);
   return set;
 }
 
@@ -67,7 +67,7 @@ export async function clockNs(process: Process, clock: number): Promise<number> 
 export async function pipe(process: Process, flags = 0): Promise<[number, number]> {
   const fds = new Int32Array(2);
   await process.pipe2(new Uint8Array(fds.buffer), flags);
-  return [fds[0]!, fds[1]!];
+  return [fds[0], fds[1]];
 }
 
 export const text = {

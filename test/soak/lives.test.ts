@@ -68,7 +68,7 @@ function numbers(seed: number): (limit: number) => number {
   const bytes = new Uint32Array(1);
   return (limit) => {
     random(new Uint8Array(bytes.buffer));
-    return bytes[0]! % limit;
+    return bytes[0] % limit;
   };
 }
 
