@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command line. Verbs are loaded when they are asked for, so that starting costs little.
-import { enableCompileCache } from "node:module";
+import module from "node:module";
 
 import { describeError, UsageError } from "./errors.ts";
 import { printable } from "./output.ts";
@@ -48,7 +48,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 // What was compiled, and stripped of its types, is kept for the next start.
-enableCompileCache();
+module.enableCompileCache?.();
 quietOnBrokenPipe();
 process.once("SIGINT", () => process.exit(INTERRUPTED));
 const argv = process.argv.slice(2);
