@@ -4,6 +4,7 @@ import { after, before, suite, test } from "node:test";
 
 import fc from "fast-check";
 
+import { SystemCalls } from "../src/abi/calls.ts";
 import { EFD_NONBLOCK } from "../src/abi/constants/eventfd.ts";
 import {
   AT_FDCWD,
@@ -31,6 +32,9 @@ import {
 } from "./kernel.ts";
 
 const EVENT_BYTES = 8;
+
+/** Calls that end the process, or the kernel, when they do what they are told. */
+const ENDINGS = new Set(["constructor", "kill", "reboot", "rt_sigqueueinfo", "tgkill", "tkill"]);
 
 /** Their bytes, one buffer's after the other's. */
 function joined(buffers: readonly Uint8Array[]): Uint8Array {
@@ -257,6 +261,32 @@ suite("bad arguments", () => {
       ),
       { numRuns: 50 },
     ));
+
+  for (const value of [0, -1, 0x7fff_ffff, 0x0400_0000, -4096]) {
+    test(`${value} for every argument of every call`, async () => {
+      await using other = await boot();
+      const process = await other.process();
+      const names = Object.keys(Object.getOwnPropertyDescriptors(SystemCalls.prototype));
+      let failed = 0;
+      for (const name of names) {
+        const method: unknown = Reflect.get(process, name);
+        if (ENDINGS.has(name) || typeof method !== "function") continue;
+        const control = new AbortController();
+        const args = Array.from({ length: method.length - 1 }, () => value);
+        const call = Promise.resolve(
+          Reflect.apply(method, process, [...args, { signal: control.signal }]),
+        ).catch(() => {
+          failed++;
+        });
+        if (!(await isSettled(call))) control.abort();
+        await call;
+        assert.ok(other.running, name);
+      }
+      assert.ok(failed > 100, `${failed} of ${names.length} calls failed`);
+      assert.equal(await process.getpid(), process.pid);
+      await process.exit();
+    });
+  }
 
   test("a kernel buffer that was disposed", async () => {
     const buffer = await init.buffer(16);
