@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // src/abi/numbers.ts and src/abi/calls.ts
+
 import {
   copyBack,
   joined,

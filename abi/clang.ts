@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What only the compiler knows: the values of macros, the constants of enums, the layout of records.
+
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 

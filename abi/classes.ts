@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Accessor classes from layouts.
+
 import type { Field, Layout } from "./layouts.ts";
 import { doc } from "./write.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // src/abi/constants
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 

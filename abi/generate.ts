@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Writes src/abi from the kernel's headers; with --check, names what differs and exits 1.
+
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Finds the kernel's source and installs its user-space headers for ARCH=lkl in the cache.
+
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // src/abi/host.ts: the contract between the kernel and its host.
+
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

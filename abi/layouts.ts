@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The layout of records, as clang dumps it.
+
 import type { Clang } from "./clang.ts";
 
 export interface Field {

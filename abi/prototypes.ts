@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The system-call table and the prototypes of what is in it.
+
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,4 +1,5 @@
 // How long does it take until a kernel takes calls?
+
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

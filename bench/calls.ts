@@ -1,5 +1,6 @@
-import { CLONE_FILES } from "../src/abi/constants/sched.ts";
 // What do a call, a switch, a pipe and a task cost?
+
+import { CLONE_FILES } from "../src/abi/constants/sched.ts";
 import { Kernel, VirtualClock } from "../src/index.ts";
 import type { Process } from "../src/index.ts";
 import { compileModule, measureNative } from "./compile.ts";

@@ -1,4 +1,5 @@
 // Compiles the C beside the benchmarks: for the machine's own kernel, and to WebAssembly.
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // How fast are reads and writes of a file in ext4 on a disk image?
+
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";

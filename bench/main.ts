@@ -1,4 +1,5 @@
 // npm run bench [-- NAME...] [--json FILE]: measures, and prints a table.
+
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

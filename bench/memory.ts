@@ -1,4 +1,5 @@
 // How much memory does a further kernel take?
+
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 

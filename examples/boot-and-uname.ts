@@ -1,4 +1,5 @@
 // Boot a kernel and ask it who it is: node examples/boot-and-uname.ts
+
 import { cString } from "../src/abi/struct.ts";
 import { NewUtsname } from "../src/abi/structs/process.ts";
 import { Kernel } from "../src/index.ts";

@@ -1,4 +1,5 @@
 // List the root directory of a disk image: node examples/list-image.ts disk.img
+
 import { attachDisk, listVolumes, mount, readDirectory } from "../src/fs/index.ts";
 import { Kernel } from "../src/index.ts";
 import { FileDisk } from "../src/platform/node/index.ts";

@@ -1,4 +1,5 @@
 // Two kernels in one process know nothing of each other: node examples/two-kernels.ts
+
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
 import { readDirectory, readText } from "../src/fs/index.ts";
 import { Kernel } from "../src/index.ts";

@@ -1,6 +1,7 @@
+// A day in the kernel, in a moment: node examples/virtual-clock.ts
+
 import { CLOCK_MONOTONIC } from "../src/abi/constants/time.ts";
 import { KernelTimespec } from "../src/abi/structs/time.ts";
-// A day in the kernel, in a moment: node examples/virtual-clock.ts
 import { Kernel, VirtualClock } from "../src/index.ts";
 
 // Time stands still until it is told to move. With the same seed, every run is the same.

@@ -1,4 +1,5 @@
 // Write a file into a disk image, in memory, and save the image: node examples/write-image.ts in.img out.img
+
 import { readFile, writeFile } from "node:fs/promises";
 
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";

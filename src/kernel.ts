@@ -1,8 +1,9 @@
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./abi/constants/mman.ts";
 // A kernel: the machine it runs in, its devices, its processes.
 //
 // Invariants: a kernel runs from boot() until it stops, once. Whatever is made from it
 // (processes, mounts, buffers) ends with it.
+
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./abi/constants/mman.ts";
 import {
   LINUX_REBOOT_CMD_POWER_OFF,
   LINUX_REBOOT_CMD_RESTART,

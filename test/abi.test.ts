@@ -1,4 +1,5 @@
 // src/abi: facts known from elsewhere, and properties of everything that the generator writes.
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 // A kernel holds Node's process while a call waits for time to pass, and at no other time.
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";

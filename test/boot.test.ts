@@ -1,4 +1,5 @@
 // LKL's boot test, in both kinds of memory: what a kernel does as soon as it runs.
+
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 

@@ -1,4 +1,5 @@
 // What the profile "full" is said to have, it has.
+
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 

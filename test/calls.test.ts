@@ -1,4 +1,5 @@
 // How arguments cross into the kernel and back, and how calls share the threads of a process.
+
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 

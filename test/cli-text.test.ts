@@ -1,4 +1,5 @@
 // What the command line reads and writes: addresses, names, sizes, modes, times, errors.
+
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 // The command line, as a child process, against what the native tools made.
+
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import {

@@ -1,4 +1,5 @@
 // Time that the application owns: it moves as told, and repeats.
+
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 

@@ -1,4 +1,5 @@
 // A crash stays inside: it ends one kernel, says why, and nothing else.
+
 import assert from "node:assert/strict";
 import { before, suite, test } from "node:test";
 

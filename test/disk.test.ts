@@ -1,4 +1,5 @@
 // Disks by themselves: the contract on each, and what only one of them has.
+
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, openAsBlob, rmSync, truncateSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 // Examples are documentation that cannot go stale: each is run, and says what it should.
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";

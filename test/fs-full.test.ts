@@ -1,4 +1,5 @@
 // The file systems of the full kernel: images of the native tools, written, cut off, mounted again.
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

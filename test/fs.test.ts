@@ -1,4 +1,5 @@
 // Disks in a kernel, what is recognised on them, mounts, directories and files.
+
 import assert from "node:assert/strict";
 import { lstatSync, openSync, closeSync, readFileSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";

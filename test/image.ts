@@ -1,4 +1,5 @@
 // A file system image and the published JavaScript, made once for the engines that try them.
+
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

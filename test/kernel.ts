@@ -1,4 +1,5 @@
 // What the tests of the core share: kernels to try, and the values that calls take.
+
 import { readFileSync } from "node:fs";
 
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../src/abi/constants/fcntl.ts";

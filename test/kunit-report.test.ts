@@ -1,4 +1,5 @@
 // The reader of the kernel's own test results, on a log as the kernel writes it.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,4 +1,5 @@
 // Just enough of netlink to ask a kernel whether it has something.
+
 import {
   NETLINK_ROUTE,
   NLMSG_ERROR,

@@ -1,4 +1,5 @@
 // Options of boot() and of processes: what is taken, and what is refused and why.
+
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 

@@ -1,4 +1,5 @@
 // The published package: what is in it, and that it works in an empty project, offline.
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
 // Processes: what belongs to each alone, how they signal each other, and how they end.
+
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 

@@ -1,4 +1,5 @@
 // Small WebAssembly programs, compiled from test/programs for the test that runs them.
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // The published JavaScript on every engine that npm has.
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";

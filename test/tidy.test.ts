@@ -1,5 +1,6 @@
 // Style is a test: what the compiler and the linter do not see. (tsconfig.core.json keeps Node's and the
 // page's types out of the core; .oxlintrc.json forbids `any`, console.log, cycles and long functions.)
+
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";

@@ -1,4 +1,5 @@
 // Block devices under the real kernel: every request, and everything that can go wrong with one.
+
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, openAsBlob } from "node:fs";

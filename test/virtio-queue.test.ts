@@ -1,4 +1,5 @@
 // The device's side of a virtqueue against a model of the driver's, and against drivers that lie.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

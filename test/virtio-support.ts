@@ -1,4 +1,5 @@
 // What the tests of virtio devices share: kernels, image files, disks that misbehave.
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // Devices other than disks under the real kernel, and devices that break.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

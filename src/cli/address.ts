@@ -1,4 +1,5 @@
 // IMAGE[:VOLUME][:/PATH]: a place in a disk image.
+
 import { existsSync } from "node:fs";
 
 export interface Address {

@@ -1,6 +1,7 @@
+// liblinux boot: a kernel's log, and how long it took.
+
 import { readText } from "../fs/files.ts";
 import { Kernel } from "../kernel.ts";
-// liblinux boot: a kernel's log, and how long it took.
 import { formatRecord } from "../machine/log.ts";
 import type { LogRecord } from "../machine/log.ts";
 import { loadImage } from "../platform/image.ts";

@@ -1,4 +1,5 @@
 // liblinux cat: files of an image to standard output.
+
 import { readChunks } from "../fs/files.ts";
 import { stat } from "../fs/stat.ts";
 import type { Process } from "../syscall/process.ts";

@@ -5,6 +5,7 @@
 // a symbolic link, and names are single components. Files and links are made under a name of
 // ours that must not exist, and renamed when complete: rename() replaces a link, it does not
 // follow it.
+
 import fs from "node:fs";
 import { sep } from "node:path";
 

@@ -1,4 +1,5 @@
 // liblinux cp: files and directories out of an image.
+
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 

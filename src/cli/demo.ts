@@ -1,4 +1,5 @@
 // liblinux demo: what `npm start` runs.
+
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

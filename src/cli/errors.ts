@@ -28,7 +28,8 @@ export class PlaceError extends Error {
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // What went wrong first is the reason for what went wrong in tidying up.
-  if (error instanceof SuppressedError) return describeError(error.suppressed);
+  if (typeof SuppressedError === "function" && error instanceof SuppressedError)
+    return describeError(error.suppressed);
   // A kernel panic has lines that would drown the reason.
   if ("reason" in error && typeof error.reason === "string")
     return `the kernel crashed: ${error.reason} (liblinux boot --log debug shows its log)`;

@@ -1,4 +1,5 @@
 // liblinux info: what is on an image.
+
 import type { Usage } from "../fs/stat.ts";
 import type { Volume } from "../fs/volumes.ts";
 import { parseAddress } from "./address.ts";

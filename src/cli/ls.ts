@@ -1,4 +1,5 @@
 // liblinux ls: directories of an image.
+
 import { compareBytes, openDirectory, readEntries } from "../fs/directory.ts";
 import type { DirectoryEntry } from "../fs/directory.ts";
 import { readLink } from "../fs/files.ts";

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 // The command line. Verbs are loaded when they are asked for, so that starting costs little.
+
 import module from "node:module";
 
+import { assertJspi } from "../machine/jspi.ts";
 import { describeError, UsageError } from "./errors.ts";
 import { printable } from "./output.ts";
 import { findVerb, helpText, packageVersion } from "./verbs.ts";
@@ -43,7 +45,10 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(helpText(undefined));
     return USAGE;
   }
-  const run = await findVerb(name).load();
+  const verb = findVerb(name);
+  // Before loading anything: an engine without it may not even know the syntax.
+  assertJspi();
+  const run = await verb.load();
   return await run(args);
 }
 

@@ -1,4 +1,5 @@
 // Options, as node:util parses them, and those that several verbs have.
+
 import { parseArgs } from "node:util";
 import type { ParseArgsOptionsConfig } from "node:util";
 

@@ -1,4 +1,5 @@
 // Standard output: text that waits for its reader, names that cannot harm a terminal, sizes.
+
 import { styleText } from "node:util";
 
 /** Settles when the reader can take more. */

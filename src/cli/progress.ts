@@ -1,4 +1,5 @@
 // How far long work is: a line on the terminal that is written over.
+
 import { formatBytes } from "./output.ts";
 
 /** Work shorter than this shows nothing. */

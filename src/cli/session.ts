@@ -1,4 +1,5 @@
 // An image, opened in a kernel booted for it.
+
 import type { BlockDevice } from "../fs/block-device.ts";
 import { attachDisk } from "../fs/block-device.ts";
 import { knownTypes, mount, MountError, NotMountableError } from "../fs/mount.ts";

@@ -1,4 +1,5 @@
 // The verbs of the command line, and their help.
+
 import { readFileSync } from "node:fs";
 
 import { UsageError } from "./errors.ts";

@@ -1,4 +1,5 @@
 // A disk whose bytes are a Blob's: a file that a page was given, for instance. Read-only.
+
 import { checkBlockSize, checkRange, checkSize } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";

@@ -1,4 +1,5 @@
 // Where a block device's bytes are.
+
 import { InvalidOptionError } from "../machine/errors.ts";
 import { DiskError } from "./errors.ts";
 

@@ -2,6 +2,7 @@
 //
 // Invariants: #chunks holds the chunks that were ever written, by number; what is not there reads as
 // zeroes. The last chunk may reach beyond the disk's end, where it is all zeroes.
+
 import { checkBlockSize, checkRange, checkSize, ResizeListeners } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";

@@ -1,4 +1,5 @@
 // Block devices of a kernel: disks that the application attached, and the partitions on them.
+
 import type { Disk } from "../disk/disk.ts";
 import { SECTOR_BYTES } from "../disk/disk.ts";
 import type { KernelLog } from "../machine/log.ts";

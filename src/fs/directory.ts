@@ -1,4 +1,5 @@
 // Directories: their entries, and all that is below them.
+
 import type { Path } from "../abi/calls.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../abi/constants/fcntl.ts";
 import { viewOf } from "../abi/struct.ts";

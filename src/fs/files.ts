@@ -1,5 +1,6 @@
-import type { CallOptions, Path } from "../abi/calls.ts";
 // Contents of files, by calls of one process.
+
+import type { CallOptions, Path } from "../abi/calls.ts";
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../abi/constants/fcntl.ts";
 import { errno } from "../abi/errno.ts";
 import type { KernelBuffer } from "../syscall/buffer.ts";

@@ -1,5 +1,6 @@
-import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 // Mounting a block device's file system.
+
+import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/constants/mount.ts";
 import { errno } from "../abi/errno.ts";
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";

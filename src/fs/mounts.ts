@@ -1,4 +1,5 @@
 // Mounts: of file systems on directories, and their end.
+
 import {
   MNT_DETACH,
   MS_NODEV,

@@ -2,6 +2,7 @@
 //
 // Layouts: GPT is from the UEFI specification 2.10, chapter 5.3; MBR, which no standard defines,
 // is as block/partitions/msdos.c of the kernel reads it.
+
 import { Fields } from "./bytes.ts";
 import type { ReadAt } from "./files.ts";
 

@@ -1,4 +1,5 @@
 // What is on a block device: recognised by its superblock, as udev and blkid do.
+
 import type { Process } from "../syscall/process.ts";
 import { Fields } from "./bytes.ts";
 import { withReader } from "./files.ts";

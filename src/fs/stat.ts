@@ -1,4 +1,5 @@
 // What the kernel knows of a file, and of a file system.
+
 import type { Path } from "../abi/calls.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/constants/fcntl.ts";
 import {

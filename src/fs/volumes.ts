@@ -1,4 +1,5 @@
 // The volumes of a disk: its partitions, or the whole of it.
+
 import type { BlockDevice, DeviceHost, Partition } from "./block-device.ts";
 import { probeDevice } from "./probe.ts";
 import type { Content } from "./probes/content.ts";

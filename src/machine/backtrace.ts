@@ -1,4 +1,5 @@
 // The names of the kernel's functions on an engine stack.
+
 import type { Backtrace } from "./errors.ts";
 
 // V8: "at linux.wasm.panic (wasm://wasm/linux.wasm-0a1b2c:wasm-function[12]:0x34)"

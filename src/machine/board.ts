@@ -1,4 +1,5 @@
 // The words of memory that kernel and host share: struct lkl_board.
+
 import {
   LklBoard,
   LKL_COMMAND_LINE_SIZE,

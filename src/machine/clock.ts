@@ -1,4 +1,5 @@
 // Time as the kernel sees it: the wall clock, or one that the application owns.
+
 import { turn } from "./turn.ts";
 
 /** A machine's one-shot timer. */

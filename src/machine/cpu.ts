@@ -1,4 +1,3 @@
-import { IRQ, type IrqLine, type Board } from "./board.ts";
 // The one CPU: interrupts, idle, and the time it spends in user mode.
 //
 // Invariants: when JavaScript runs and the kernel does not, the CPU is in one of three
@@ -7,6 +6,8 @@ import { IRQ, type IrqLine, type Board } from "./board.ts";
 // user is open, and only an interrupt or a call ends it. An interrupt is a bit in memory
 // that the kernel takes when it likes; raising one while the CPU is idle or in user mode
 // also ends that pause.
+
+import { IRQ, type IrqLine, type Board } from "./board.ts";
 import type { Clock, ClockTimer } from "./clock.ts";
 import type { Memory } from "./memory.ts";
 import { UNWIND } from "./threads.ts";

@@ -1,4 +1,5 @@
 // The kernel's binary: checked, and compiled once for each kind of memory.
+
 import { NotAKernelError } from "./errors.ts";
 import { assertJspi } from "./jspi.ts";
 

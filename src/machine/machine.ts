@@ -2,6 +2,7 @@
 //
 // Invariants: a machine runs until it stops, once, for one reason (#why). From then on no
 // import returns into the kernel, every stack is unwound and every call rejected.
+
 import { suspending as suspendingNames } from "../abi/host.ts";
 import type { HostImports } from "../abi/host.ts";
 import { currentFrames, kernelFrames } from "./backtrace.ts";

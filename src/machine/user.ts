@@ -4,6 +4,7 @@
 // it has none the kernel does not read its registers. The holder is the task that is in
 // user mode on the CPU and suspended in enter(); every other user task sleeps in the
 // kernel (`asleep`), is in a call, or is about to enter.
+
 import {
   LKL_USER_BUSY,
   LKL_USER_CALL,

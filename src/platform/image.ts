@@ -1,4 +1,5 @@
 // Finds the kernels that come with the package, wherever it runs.
+
 import type { KernelImage } from "../machine/image.ts";
 
 /** Which kernel: everything, or file systems only (smaller). */

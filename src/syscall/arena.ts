@@ -3,6 +3,7 @@
 // Invariants: a block is free (in the list of its size) or belongs to one call, from take()
 // to give(). Blocks are powers of two and never split or joined. Every process of a kernel
 // has the same address space, so one arena serves them all.
+
 import type { Memory } from "../machine/memory.ts";
 
 /** Room for any fixed-size structure of the kernel's. */

@@ -1,4 +1,5 @@
 // A piece of kernel memory that the application owns: calls use it in place, without copies.
+
 import type { KernelMemory } from "../abi/calls.ts";
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
 import type { Memory } from "../machine/memory.ts";

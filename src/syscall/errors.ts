@@ -1,4 +1,5 @@
 // Errors of system calls, as Node shows them.
+
 import { errnoCode, errnoMessage } from "../abi/errno.ts";
 
 const MAX_ERRNO = 4095;

@@ -3,6 +3,7 @@
 // A call's buffers are laid one behind the other in one block of the arena, each with room
 // for any structure, so that a buffer that is too short cannot make the kernel write over
 // another call's. Sizes that the caller gives are checked against the buffers.
+
 import type { Argument, CallDescriptor, KernelMemory } from "../abi/calls.ts";
 import { MIN_BLOCK_BYTES } from "./arena.ts";
 import type { Arena } from "./arena.ts";

@@ -1,3 +1,11 @@
+// A process: a task of the kernel with descriptors, root, directory and credentials of its
+// own, whose calls the application makes.
+//
+// Invariants: the leader makes no call of the application's. It makes threads (clones of
+// itself that share all it has) and what has to be true of all of them. A thread is free
+// (in #free) or makes one call; a call waits (in #waiting) only while all threads that
+// there may be are busy.
+
 import { SystemCalls } from "../abi/calls.ts";
 import type { Argument, CallDescriptor, CallOptions } from "../abi/calls.ts";
 import {
@@ -10,13 +18,6 @@ import {
 } from "../abi/constants/sched.ts";
 import { SIGCHLD } from "../abi/constants/signal.ts";
 import { WEXITED, P_PID } from "../abi/constants/wait.ts";
-// A process: a task of the kernel with descriptors, root, directory and credentials of its
-// own, whose calls the application makes.
-//
-// Invariants: the leader makes no call of the application's. It makes threads (clones of
-// itself that share all it has) and what has to be true of all of them. A thread is free
-// (in #free) or makes one call; a call waits (in #waiting) only while all threads that
-// there may be are busy.
 import { errno } from "../abi/errno.ts";
 import { NR } from "../abi/numbers.ts";
 import type { CallName } from "../abi/numbers.ts";

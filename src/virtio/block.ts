@@ -4,6 +4,7 @@
 // #stagedBytes, until it is answered once: by the disk, the timeout, or whoever refuses all
 // requests. A synchronous disk gets views of kernel memory; any other gets private buffers, which
 // are copied from when the request is answered, if its queue is still there.
+
 import {
   VIRTIO_BLK_F_BLK_SIZE,
   VIRTIO_BLK_F_CONFIG_WCE,

@@ -1,9 +1,10 @@
-import { VIRTIO_CONFIG_S_FAILED } from "../abi/constants/virtio.ts";
 // All virtio devices of one machine: the host's side of the transport in the host contract.
 //
 // Invariants: a device keeps its index from plugging until the kernel has let go of it. The kernel
 // looks at the devices one after the other, so when it asks for another index than before, it is
 // done with the one before. An index is in #events exactly once if something is pending for it.
+
+import { VIRTIO_CONFIG_S_FAILED } from "../abi/constants/virtio.ts";
 import {
   LKL_VIRTIO_CONFIG,
   LKL_VIRTIO_DEVICES,

@@ -3,6 +3,7 @@
 // Invariants: #input holds what was typed and the driver has not taken, at most one chunk at a time:
 // its writer waits. Output cannot wait, as the kernel spins until it is taken; so it is kept up to
 // MAX_OUTPUT_BYTES for its reader, and what comes beyond that is dropped and counted.
+
 import { VIRTIO_CONSOLE_F_SIZE, VIRTIO_ID_CONSOLE } from "../abi/constants/virtio.ts";
 import { VirtioConsoleConfig } from "../abi/structs/virtio.ts";
 import { InvalidOptionError } from "../machine/errors.ts";

@@ -4,6 +4,7 @@
 // its driver may reset it any number of times; a reset closes all queues, and what is completed
 // later for a closed queue is dropped. While the device is broken or being unplugged (failing), every
 // request that it has or gets is refused at once, so that nothing in the kernel waits for it.
+
 import {
   VIRTIO_CONFIG_S_DRIVER_OK,
   VIRTIO_CONFIG_S_NEEDS_RESET,

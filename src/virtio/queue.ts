@@ -4,6 +4,7 @@
 // marked in #taken from pop() to push(). A closed queue never touches memory again; a broken one
 // takes nothing more, but what it took can still be given back. Nothing here throws because of
 // what the driver wrote: it breaks the queue, which is reported once.
+
 import {
   VRING_AVAIL_F_NO_INTERRUPT,
   VRING_DESC_F_INDIRECT,

@@ -1,4 +1,5 @@
 // A source of randomness (virtio 1.2, section 5.4): /dev/hwrng.
+
 import { VIRTIO_ID_RNG } from "../abi/constants/virtio.ts";
 import { systemRandom } from "../machine/random.ts";
 import type { Random } from "../machine/random.ts";

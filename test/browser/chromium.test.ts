@@ -1,4 +1,5 @@
 // The published JavaScript in a page of headless Chromium, with and without cross-origin isolation.
+
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";

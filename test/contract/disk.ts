@@ -1,4 +1,5 @@
 // What every disk does, whatever its bytes are in.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

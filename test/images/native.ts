@@ -1,4 +1,5 @@
 // Disk images, made by the native tools.
+
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

@@ -1,5 +1,6 @@
-import { readFile } from "../../src/fs/files.ts";
 // npm run kunit: boots the kernel that tests itself, prints its TAP, and says what it came to.
+
+import { readFile } from "../../src/fs/files.ts";
 import { Kernel } from "../../src/index.ts";
 import { summarize } from "./report.ts";
 

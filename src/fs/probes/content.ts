@@ -1,4 +1,5 @@
 // What a probe gives, and what it is given.
+
 import type { Fields } from "../bytes.ts";
 
 /** What a device holds, as its superblock says. */

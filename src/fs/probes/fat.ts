@@ -1,4 +1,5 @@
 // FAT, exFAT and NTFS: boot sectors of DOS and Windows.
+
 import { dashed, hexOf } from "../bytes.ts";
 import type { Fields } from "../bytes.ts";
 import type { Probe, ProbeContext } from "./content.ts";

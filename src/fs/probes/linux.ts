@@ -1,4 +1,5 @@
 // Superblocks of the file systems that Linux has made its own, and of swap space.
+
 import {
   EROFS_SUPER_MAGIC_V1,
   EXT4_SUPER_MAGIC,

@@ -1,5 +1,6 @@
 // Parts of volumes: what has to be unlocked or put together before there is a file system.
 // They come first, since an old superblock is often left at its place inside them.
+
 import { dashed } from "../bytes.ts";
 import type { Fields } from "../bytes.ts";
 import type { Content, Probe } from "./content.ts";

@@ -1,4 +1,5 @@
 // ISO 9660 and UDF: what optical discs have.
+
 import type { Fields } from "../bytes.ts";
 import type { Content, Probe, ProbeContext } from "./content.ts";
 

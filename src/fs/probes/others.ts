@@ -1,4 +1,5 @@
 // Whatever else a file given as a disk image often is: to be able to say so.
+
 import type { Content, Probe } from "./content.ts";
 
 interface Signature {

@@ -1,4 +1,5 @@
 // The package's kernels over HTTP, from where this module came from.
+
 import { KernelImage } from "../../machine/image.ts";
 
 const folder = new URL("../../../kernels/", import.meta.url);

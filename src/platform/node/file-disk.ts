@@ -1,5 +1,6 @@
 // A disk in a file, or a block device of the machine that runs Node. Synchronous: a transfer blocks
 // the event loop as long as the system call takes.
+
 import {
   closeSync,
   fdatasyncSync,

@@ -1,4 +1,5 @@
 // The package's kernels as files.
+
 import { readFile } from "node:fs/promises";
 
 import { KernelImage } from "../../machine/image.ts";
