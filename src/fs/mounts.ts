@@ -96,6 +96,17 @@ export async function unmount(process: Process, target: string): Promise<void> {
   }
 }
 
+/** How often it is looked whether processes that were killed are gone: they end at once, or never. */
+const MAX_LOOKS = 1000;
+
+/** Ends with ESRCH when there is no process but this one and pid 1, whose files are closed then. */
+async function untilAlone(process: Process): Promise<void> {
+  for (let look = 0; look < MAX_LOOKS; look++) {
+    await process.kill(-1, 0);
+    await process.sched_yield();
+  }
+}
+
 /**
  * Before the machine is switched off: end every other process, close pid 1's descriptors,
  * write back, and unmount all that is stored somewhere.
@@ -113,6 +124,7 @@ export async function unmountAll(init: Process): Promise<Error[]> {
     }
   };
   await attempt(init.kill(-1, SIGKILL), "ESRCH");
+  await attempt(untilAlone(init), "ESRCH");
   await attempt(init.close_range(0, -1, 0));
   await attempt(init.sync());
   let mounts: MountEntry[] = [];

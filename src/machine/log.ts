@@ -16,8 +16,13 @@ export interface LogRecord {
 /** How many records are kept; older ones are forgotten. */
 export const LOG_RECORDS = 4096;
 
+const decoder = new TextDecoder();
+
+/** Bytes that are no printable ASCII come as \xNN each. */
 const unescape = (text: string) =>
-  text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  text.replace(/(?:\\x[0-9a-f]{2})+/g, (run) =>
+    decoder.decode(Uint8Array.from(run.split("\\x").slice(1), (hex) => parseInt(hex, 16))),
+  );
 
 /** Parses a record in the format of /dev/kmsg (Documentation/ABI/testing/dev-kmsg). */
 export function parseRecord(raw: string): LogRecord {
