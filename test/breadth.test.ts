@@ -118,7 +118,7 @@ suite("the profile full", () => {
       ["alg", AF_ALG, SOCK_SEQPACKET, 0],
     ] as const;
     for (const [name, family, type, protocol] of kinds) {
-      const fd = await init.socket(family, type, protocol).catch((error: Error) => error);
+      const fd = await init.socket(family, type, protocol).catch((error: unknown) => error);
       assert.equal(typeof fd, "number", `${name}: ${String(fd)}`);
       await init.close(fd as number);
     }
@@ -141,7 +141,7 @@ suite("the profile full", () => {
           CREATE,
           Ifinfomsg.alloc().bytes,
           attribute(IFLA_IFNAME, name),
-          ...(data.length > 1 ? [data[1]!] : []),
+          ...(data.length > 1 ? [data[1]] : []),
           attribute(
             IFLA_LINKINFO,
             attribute(IFLA_INFO_KIND, kind),
@@ -241,8 +241,8 @@ suite("the profile full", () => {
     const { init } = kernel;
     const inside = await init.fork({ flags: 0 });
     for (const kind of ["net", "mnt", "pid", "uts", "ipc", "user"])
-      await readFile(init, `/proc/self/ns/${kind}`).catch((error: NodeJS.ErrnoException) =>
-        assert.notEqual(error.code, "ENOENT", kind),
+      await readFile(init, `/proc/self/ns/${kind}`).catch((error: unknown) =>
+        assert.notEqual((error as NodeJS.ErrnoException).code, "ENOENT", kind),
       );
     await inside.exit();
     const uring = await init.io_uring_setup(8, new Uint8Array(120));
