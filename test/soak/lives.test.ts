@@ -1,5 +1,6 @@
 // Endurance: kernels and processes come and go, at any moment, and leave nothing behind.
 // The full counts run under `npm run soak`, smaller ones of the same code elsewhere.
+
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
