@@ -311,7 +311,8 @@ suite("calls at once", () => {
   let kernel: Kernel;
 
   before(async () => {
-    kernel = await boot();
+    // The kernel allows so many threads per MiB.
+    kernel = await boot({ memoryMiB: 128 });
   });
 
   after(() => kernel.halt());
