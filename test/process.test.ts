@@ -384,3 +384,35 @@ suite("the end of a process", () => {
     await process.exit();
   });
 });
+
+test("a call for which the kernel has no room for a thread is refused", async () => {
+  await using kernel = await boot();
+  const process = await kernel.process({ maxThreads: 4096 });
+  const [reader, writer] = await pipe(process);
+  const calls = 300;
+  const reads = Array.from({ length: calls }, () =>
+    process.read(reader, new Uint8Array(1), 1).then(
+      () => "read",
+      (error: unknown) => (error as NodeJS.ErrnoException).code,
+    ),
+  );
+  let refused = 0;
+  for (const read of reads)
+    void read.then((result) => {
+      if (result === "EAGAIN") refused++;
+    });
+  await until(() => refused > 0);
+  // Refused, too, unless the kernel has ended a thread of its own meanwhile: but it is settled.
+  const wrote = await process
+    .write(writer, new Uint8Array(calls), calls)
+    .catch((error: unknown) => {
+      assert.equal((error as NodeJS.ErrnoException).code, "EAGAIN");
+      return 0;
+    });
+  assert.ok(wrote === 0 || wrote === calls);
+  await process.exit();
+  const results = await Promise.all(reads);
+  assert.ok(
+    results.every((result) => ["read", "EAGAIN", "ERR_TASK_EXITED"].includes(result ?? "")),
+  );
+});

@@ -219,8 +219,9 @@ export class Process extends SystemCalls {
       },
       (why: unknown) => {
         this.#spawning--;
-        // With threads left, the calls wait for one of them.
-        if (!this.#threads.size) this.#failWaiting(why as Error);
+        // The call that wanted it fails: what it waits behind may be waiting for it.
+        if (this.#threads.size) this.#waiting.pop()?.fail(why as Error);
+        else this.#failWaiting(why as Error);
       },
     );
   }
