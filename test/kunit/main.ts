@@ -2,6 +2,7 @@
 
 import { readFile } from "../../src/fs/files.ts";
 import { Kernel } from "../../src/index.ts";
+import { KNOWN_FAILURES, KNOWN_SUITES } from "./known.ts";
 import { summarize } from "./report.ts";
 
 const lines: string[] = [];
@@ -9,6 +10,8 @@ const start = performance.now();
 const kernel = await Kernel.boot({
   image: "kunit",
   memoryMiB: 1024,
+  // The tests of the allocators' hardening want it on.
+  commandLine: "init_on_alloc=1 init_on_free=1",
   console: ({ text }) => {
     lines.push(text);
     process.stdout.write(`${text}\n`);
@@ -25,12 +28,19 @@ const complaints = lines.filter((line) =>
   /^WARNING: |^BUG: |alg: .*failed|self-?test.*fail/i.test(line),
 );
 
+const known = failures.filter((name) => KNOWN_FAILURES.has(name) || KNOWN_SUITES.has(name));
+const unknown = failures.filter((name) => !known.includes(name));
+const fixed = [...KNOWN_FAILURES.keys()].filter((name) => !failures.includes(name));
+const expected = failed - unknown.filter((name) => name.includes(":")).length;
+
 const say = (text: string) => process.stdout.write(`${text}\n`);
 say(
   `\n# ${suites} KUnit suites in ${seconds} s; crypto: ${algorithms} algorithms tested themselves`,
 );
 for (const skip of skips) say(`# skipped: ${skip}`);
-for (const failure of failures) say(`# FAILED: ${failure}`);
+for (const name of known) say(`# known to fail: ${name} (${KNOWN_FAILURES.get(name) ?? "above"})`);
+for (const name of fixed) say(`# FAILED to fail: ${name}; take it off the list`);
+for (const name of unknown) say(`# FAILED: ${name}`);
 for (const complaint of complaints) say(`# the log complains: ${complaint}`);
-say(`${passed} passed, ${failed + broken} failed, ${skipped} skipped`);
-process.exitCode = failed || broken || failures.length || !passed ? 1 : 0;
+say(`${passed} passed, ${failed - expected + broken} failed, ${skipped + expected} skipped`);
+process.exitCode = unknown.length || fixed.length || broken || !passed ? 1 : 0;
