@@ -8,6 +8,7 @@
 // $XDG_CACHE_HOME/liblinux or ~/.cache/liblinux. A result is kept under a hash of
 // everything that goes into it, and compiled only when there is none.
 
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -31,7 +32,7 @@ import { compile, MAKE_VARIABLES } from "./compile.ts";
 import { withLock } from "./lock.ts";
 import { formatOptions, PROFILES, requestedOptions, type Profile } from "./profiles.ts";
 import { findToolchain, type Toolchain } from "./toolchain.ts";
-import { hashFiles, prepareTree } from "./tree.ts";
+import { filesBelow, hashFiles, prepareTree } from "./tree.ts";
 
 const KERNEL_DIR = import.meta.dirname;
 const OUTPUT_DIR = join(dirname(KERNEL_DIR), "kernels");
@@ -187,6 +188,29 @@ function mega(bytes: number): string {
   return (bytes / 1e6).toFixed(2);
 }
 
+/** Holds the overlay against the kernel's coding style; throws with what deviates. */
+function checkStyle(source: string): void {
+  const overlay = join(KERNEL_DIR, "arch");
+  const files = filesBelow(overlay)
+    .filter((name) => /(\.[chS]|Kconfig|Makefile)$/.test(name))
+    .map((name) => join(overlay, name));
+  const options = readFileSync(join(KERNEL_DIR, ".checkpatch.conf"), "utf8")
+    .split("\n")
+    .filter((line) => !line.startsWith("#"))
+    .flatMap((line) => line.split(" ").filter(Boolean));
+  const run = spawnSync(
+    "perl",
+    [join(source, "scripts/checkpatch.pl"), ...options, "--strict", "--terse", "-f", ...files],
+    { cwd: source, encoding: "utf8" },
+  );
+  const complaints = run.stdout
+    .split("\n")
+    .filter((line) => /: (ERROR|WARNING|CHECK): /.test(line));
+  if (complaints.length || run.status !== 0)
+    throw new Error(`the overlay deviates from the coding style:\n${complaints.join("\n")}`);
+  console.log(`kernel: checkpatch.pl --strict finds nothing in ${files.length} files`);
+}
+
 /** Builds @profile in two places from nothing; throws if the results differ. */
 async function check(profile: Profile, tools: Toolchain): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "liblinux-check-"));
@@ -195,6 +219,7 @@ async function check(profile: Profile, tools: Toolchain): Promise<void> {
     for (const folder of ["a", "another/and/deeper"]) {
       const entry = await build(profile, join(root, folder), tools);
       binaries.push(readFileSync(join(entry, "linux.wasm")));
+      if (binaries.length === 1) checkStyle(join(root, folder, tools.sourceVersion, "source"));
     }
     const [first, second] = binaries;
     if (first === undefined || second === undefined || !first.equals(second)) {

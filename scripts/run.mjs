@@ -71,7 +71,7 @@ const tasks = {
     steps: (args) => [["kernel/build.ts", ...args]],
   },
   "kernel:check": {
-    about: "builds a kernel twice in different folders and compares the bytes",
+    about: "builds a kernel twice in different folders, compares the bytes, and checks the style",
     packages: toolchain,
     steps: (args) => [["kernel/build.ts", "--check", ...args]],
   },

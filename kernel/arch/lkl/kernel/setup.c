@@ -16,7 +16,7 @@
 /* Two names of one thing; the linker script makes them so elsewhere. */
 union thread_union init_thread_union __aligned(THREAD_SIZE);
 extern unsigned long init_stack[THREAD_SIZE / sizeof(unsigned long)]
-	__attribute__((alias("init_thread_union")));
+	__alias(init_thread_union);
 
 unsigned long lkl_memory_end;
 

@@ -124,7 +124,7 @@ void lkl_user_mode(void)
 			     task_tgid_vnr(current));
 
 	for (;;) {
-		long (*run)(unsigned long);
+		long (*run)(unsigned long argument);
 		int event;
 
 		if (!single_task_running())
