@@ -40,6 +40,7 @@ export const references = {
   "squashfs-tools": "mksquashfs",
   "erofs-utils": "mkfs.erofs",
   fdisk: "sfdisk",
+  gdisk: "sgdisk",
   "util-linux": "losetup",
   chromium: "chromium",
 };

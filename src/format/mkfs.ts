@@ -1,0 +1,66 @@
+// File systems are made here without a kernel: their structures are computed and written to a disk.
+
+import type { Disk } from "../disk/disk.ts";
+import { systemRandom } from "../machine/random.ts";
+import { invalid, MkfsError } from "./errors.ts";
+import type { CommonOptions, Formatted, Target } from "./formatter.ts";
+import { ImageWriter } from "./image-writer.ts";
+import { formatSwap } from "./swap.ts";
+import type { SwapOptions } from "./swap.ts";
+import { wipe } from "./wipe.ts";
+
+/** What to make; `type` says which options there are. */
+export type MkfsOptions = SwapOptions;
+
+/**
+ * Make a file system on a disk, or on a part of it. What was there is lost, though most of it is not
+ * overwritten. Only metadata is written, a few MiB even for a TiB. The disk stays the caller's, and
+ * must not be mounted.
+ *
+ * @throws {MkfsError} EINVAL (options), ENOSPC (too small), EFBIG (too large), EROFS; nothing was
+ *   written. EIO: the disk failed.
+ */
+export async function mkfs(disk: Disk, options: MkfsOptions): Promise<Formatted> {
+  if (disk.readOnly)
+    throw new MkfsError("EROFS", "this disk is read-only: open it for writing to format it");
+  const target = targetOf(disk, options);
+  wipe(target.image);
+  const formatted = format(target, options);
+  await target.image.apply(disk, target.startBytes, options.zeroed);
+  return formatted;
+}
+
+function format(target: Target, options: MkfsOptions): Formatted {
+  switch (options.type) {
+    case "swap":
+      return formatSwap(target, options);
+    // The compiler sees no other type, but a caller without types may have one.
+    default:
+      throw unknownType(options);
+  }
+}
+
+function unknownType({ type }: { type?: unknown }): MkfsError {
+  return invalid("type", `there is no formatter for ${JSON.stringify(type)}`);
+}
+
+function targetOf(disk: Disk, options: CommonOptions): Target {
+  const unit = disk.blockSizeBytes;
+  const { random = systemRandom } = options;
+  const startBytes = options.startBytes ?? 0;
+  if (!Number.isSafeInteger(startBytes) || startBytes < 0 || startBytes % unit)
+    throw invalid("startBytes", `${startBytes} is no multiple of the disk's blocks of ${unit}`);
+  const sizeBytes = options.sizeBytes ?? disk.sizeBytes - startBytes;
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || sizeBytes % unit)
+    throw invalid("sizeBytes", `${sizeBytes} is no multiple of the disk's blocks of ${unit}`);
+  if (startBytes + sizeBytes > disk.sizeBytes)
+    throw invalid(
+      "sizeBytes",
+      `${sizeBytes} bytes at ${startBytes} are beyond the disk's end at ${disk.sizeBytes}`,
+    );
+  const timeSeconds = Math.floor(options.timeSeconds ?? Date.now() / 1000);
+  if (!(timeSeconds >= 0 && timeSeconds < 2 ** 34))
+    throw invalid("timeSeconds", `${timeSeconds} is not in the years 1970 to 2514`);
+  const image = new ImageWriter(sizeBytes);
+  return { image, sizeBytes, blockSizeBytes: unit, startBytes, random, timeSeconds };
+}
