@@ -43,6 +43,9 @@ export const references = {
   gdisk: "sgdisk",
   "util-linux": "losetup",
   chromium: "chromium",
+  curl: "curl",
+  lftp: "lftp",
+  openssl: "openssl",
 };
 
 const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
