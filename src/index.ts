@@ -24,3 +24,6 @@ export { Process } from "./syscall/process.ts";
 export type { ExitStatus } from "./syscall/process.ts";
 export { DeviceError } from "./virtio/errors.ts";
 export { DiskError } from "./disk/errors.ts";
+export { Image, MountedVolume, openImage, Volume, VolumeNotFoundError } from "./image/index.ts";
+export type { OpenImageOptions, VolumeMountOptions, VolumeSelector } from "./image/index.ts";
+export type { ImageSource } from "./platform/source.ts";

@@ -1,13 +1,12 @@
 // liblinux info: what is on an image.
 
 import type { Usage } from "../fs/stat.ts";
-import type { Volume } from "../fs/volumes.ts";
+import type { Image, Volume } from "../image/index.ts";
 import { parseAddress } from "./address.ts";
 import { describeError, PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, styled, table, write, writeJson } from "./output.ts";
 import { mountVolume, openImage } from "./session.ts";
-import type { OpenImage } from "./session.ts";
 
 interface Looked {
   readonly volume: Volume;
@@ -36,10 +35,10 @@ export async function info(args: string[]): Promise<number> {
   return 0;
 }
 
-async function look(image: OpenImage, volume: Volume, path: string): Promise<Looked> {
+async function look(image: Image, volume: Volume, path: string): Promise<Looked> {
   if (volume.content?.kind !== "filesystem") return { volume, usage: null, problem: null };
   try {
-    await using mounted = await mountVolume(image, volume, path);
+    await using mounted = await mountVolume(volume, path);
     return { volume, usage: await mounted.usage(), problem: null };
   } catch (error) {
     if (!image.kernel.running) throw error;
@@ -48,12 +47,13 @@ async function look(image: OpenImage, volume: Volume, path: string): Promise<Loo
   }
 }
 
-async function jsonOf(path: string, image: OpenImage, looked: readonly Looked[]): Promise<object> {
-  const table = await image.device.table();
+async function jsonOf(path: string, image: Image, looked: readonly Looked[]): Promise<object> {
+  const [device] = image.devices;
+  const table = await device.table();
   return {
     image: path,
-    size: image.device.sizeBytes,
-    sectorSize: image.device.disk.blockSizeBytes,
+    size: device.sizeBytes,
+    sectorSize: device.disk.blockSizeBytes,
     partitionTable: table && { type: table.type, id: table.id ?? null },
     volumes: looked.map(({ volume, usage, problem }) => ({
       number: volume.number,
@@ -90,12 +90,13 @@ async function jsonOf(path: string, image: OpenImage, looked: readonly Looked[])
   };
 }
 
-async function textOf(path: string, image: OpenImage, looked: readonly Looked[]): Promise<string> {
-  const partitions = await image.device.table();
+async function textOf(path: string, image: Image, looked: readonly Looked[]): Promise<string> {
+  const [device] = image.devices;
+  const partitions = await device.table();
   const kind = partitions
     ? `${partitions.type.toUpperCase()} partition table${partitions.id ? ` ${partitions.id}` : ""}`
     : "no partition table";
-  const head = `${styled("bold", printable(path))}: ${formatBytes(image.device.sizeBytes)}, ${kind}\n\n`;
+  const head = `${styled("bold", printable(path))}: ${formatBytes(device.sizeBytes)}, ${kind}\n\n`;
   const header = ["VOLUME", "START", "SIZE", "CONTENT", "LABEL", "UUID", "USED", "PARTITION"];
   const rows = looked.map(({ volume, usage }) => {
     const { number, content, partition } = volume;

@@ -1,8 +1,20 @@
 // File systems: disks in a kernel, what is on them, mounts and files.
+export { AclError, decodeAcl, encodeAcl, getAcl, setAcl } from "./acl.ts";
+export type { AclEntry, AclKind } from "./acl.ts";
+export {
+  AttributesIgnoredError,
+  changeAttributes,
+  changeFsxattr,
+  getAttributes,
+  getFsxattr,
+} from "./attributes.ts";
+export type { AttributeName, FsxattrChanges, FsxattrFlag, FsxattrStatus } from "./attributes.ts";
 export { attachDisk, BlockDevice, DeviceNotFoundError } from "./block-device.ts";
 export type { AttachOptions, DeviceHost, Partition } from "./block-device.ts";
 export { openDirectory, readDirectory, readEntries, TooDeepError, walk } from "./directory.ts";
 export type { DirectoryEntry, Visitor, WalkEntry } from "./directory.ts";
+export { dataRanges, fileExtents } from "./extents.ts";
+export type { Extent, ExtentFlag, ExtentOptions } from "./extents.ts";
 export { readChunks, readFile, readLink, readText } from "./files.ts";
 export type { ChunkOptions, ReadAt } from "./files.ts";
 export { knownTypes, mount, Mount, MountError, NotMountableError } from "./mount.ts";
@@ -12,7 +24,13 @@ export type { MountEntry } from "./mounts.ts";
 export type { PartitionTable, TableEntry } from "./partitions.ts";
 export { probe, probeDevice } from "./probe.ts";
 export type { Content } from "./probes/content.ts";
+export type { ByteRange } from "./range.ts";
+export { dedupe, reflink, reflinkRange } from "./reflink.ts";
+export type { Deduped } from "./reflink.ts";
 export { stat, usage } from "./stat.ts";
 export type { FileStatus, FileType, StatOptions, Usage } from "./stat.ts";
+export type { Target } from "./target.ts";
 export { listVolumes } from "./volumes.ts";
-export type { Volume } from "./volumes.ts";
+export type { VolumeFacts } from "./volumes.ts";
+export { getXattr, listRawXattrs, listXattrs, removeXattr, setXattr } from "./xattr.ts";
+export type { SetXattrOptions, XattrOptions } from "./xattr.ts";

@@ -5,7 +5,7 @@ import { probeDevice } from "./probe.ts";
 import type { Content } from "./probes/content.ts";
 
 /** A part of a disk that may hold a file system. */
-export interface Volume {
+export interface VolumeFacts {
   /** The partition's number, or 0: the whole disk. */
   readonly number: number;
   /** E.g. `/dev/vda1`. */
@@ -21,11 +21,11 @@ export interface Volume {
  * All volumes of a disk, by number. The whole disk is one if it is not partitioned, or has a
  * superblock in spite of that, as a hybrid disc image does.
  */
-export async function listVolumes(host: DeviceHost, device: BlockDevice): Promise<Volume[]> {
+export async function listVolumes(host: DeviceHost, device: BlockDevice): Promise<VolumeFacts[]> {
   const { init } = host;
   const partitions = await device.partitions();
   const whole = await probeDevice(init, device.path);
-  const volumes: Volume[] = [];
+  const volumes: VolumeFacts[] = [];
   if (whole || !partitions.length)
     volumes.push({
       number: 0,

@@ -1,6 +1,7 @@
 // Finds the kernels that come with the package, wherever it runs.
 
 import type { KernelImage } from "../machine/image.ts";
+import { hasNode } from "./runtime.ts";
 
 /** Which kernel: everything, or file systems only (smaller). */
 export type Profile = "full" | "fs" | "kunit";
@@ -20,10 +21,6 @@ export function loadImage(profile: Profile): Promise<KernelImage> {
 }
 
 async function read(profile: Profile): Promise<KernelImage> {
-  // Deno and Bun have Node's modules too.
-  const node = typeof (globalThis as { process?: { versions?: { node?: string } } }).process
-    ?.versions?.node;
-  const platform =
-    node === "string" ? await import("./node/image.ts") : await import("./browser/image.ts");
+  const platform = hasNode() ? await import("./node/image.ts") : await import("./browser/image.ts");
   return platform.readImage(profile);
 }

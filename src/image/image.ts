@@ -1,0 +1,195 @@
+// A disk image, opened: the kernel that has it, and its volumes.
+//
+// Invariants: a kernel that was booted for an image is halted with it; what was opened for it is
+// closed last.
+
+import { attachDisk } from "../fs/block-device.ts";
+import type { BlockDevice } from "../fs/block-device.ts";
+import { scanBtrfs } from "../fs/btrfs.ts";
+import { knownTypes } from "../fs/mount.ts";
+import { listVolumes } from "../fs/volumes.ts";
+import { Kernel } from "../kernel.ts";
+import { InvalidOptionError } from "../machine/errors.ts";
+import type { Profile } from "../platform/image.ts";
+import { openSource } from "../platform/source.ts";
+import type { ImageSource, OpenedSource } from "../platform/source.ts";
+import { Volume } from "./volume.ts";
+
+export interface OpenImageOptions {
+  /** Never write to the image. Default: as the source is. */
+  readOnly?: boolean;
+  /** A kernel that runs already. Default: one is booted for the image, and halted with it. */
+  kernel?: Kernel;
+  /** The kernel to boot. Default: `fs`, or `full` if the image has what only that can mount. */
+  profile?: Profile;
+  /** Memory of the kernel to boot, in MiB. Default 128. */
+  memoryMiB?: number;
+  /** How long an asynchronous disk may take for a request, in milliseconds. Default: any time. */
+  timeoutMs?: number;
+  /** Called with what made a request to a disk fail; the kernel only sees an I/O error. */
+  onError?: (error: unknown) => void;
+}
+
+const DEFAULT_MEMORY_MIB = 128;
+
+/**
+ * Open a disk image, or several that belong together, such as the disks of one btrfs. Nothing is
+ * written to it before a volume is mounted.
+ *
+ * @throws {DiskError} if a source cannot be opened, e.g. ENOENT
+ * @throws {InvalidOptionError} @throws {KernelPanicError}
+ */
+export async function openImage(
+  source: ImageSource | readonly ImageSource[],
+  options: OpenImageOptions = {},
+): Promise<Image> {
+  await using stack = new AsyncDisposableStack();
+  const sources: OpenedSource[] = [];
+  // Before the kernel: that there is no such file is quickly told.
+  for (const one of Array.isArray(source) ? source : [source]) {
+    const opened = await openSource(one as ImageSource, options.readOnly ?? false);
+    if (opened.owned) stack.adopt(opened.disk, (disk) => disk.close());
+    sources.push(opened);
+  }
+  if (!sources.length) throw new InvalidOptionError("source", "no image was given");
+  const image = options.kernel
+    ? await attachAll(options.kernel, sources, options)
+    : await attachToNewKernel(sources, options);
+  stack.use(image);
+  const whole = stack.move();
+  return new Image(image, () => whole.disposeAsync());
+}
+
+/** Disks in a kernel. */
+interface Attached extends AsyncDisposable {
+  readonly kernel: Kernel;
+  readonly devices: readonly BlockDevice[];
+  readonly volumes: readonly Volume[];
+}
+
+async function attachAll(
+  kernel: Kernel,
+  sources: readonly OpenedSource[],
+  options: OpenImageOptions,
+): Promise<Attached> {
+  await using stack = new AsyncDisposableStack();
+  const devices: BlockDevice[] = [];
+  const volumes: Volume[] = [];
+  for (const { disk } of sources) {
+    const device = stack.use(await attachDisk(kernel, disk, options));
+    devices.push(device);
+    for (const facts of await listVolumes(kernel, device)) volumes.push(new Volume(kernel, facts));
+  }
+  const members = volumes.filter(({ type }) => type === "btrfs");
+  if (sources.length > 1)
+    await scanBtrfs(
+      kernel.init,
+      members.map(({ path }) => path),
+    );
+  const whole = stack.move();
+  return { kernel, devices, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+}
+
+async function attachToNewKernel(
+  sources: readonly OpenedSource[],
+  options: OpenImageOptions,
+): Promise<Attached> {
+  const small = await bootWith(options.profile ?? "fs", sources, options);
+  if (options.profile || !(await lacksDriver(small))) return small;
+  await small[Symbol.asyncDispose]();
+  return bootWith("full", sources, options);
+}
+
+async function bootWith(
+  profile: Profile,
+  sources: readonly OpenedSource[],
+  options: OpenImageOptions,
+): Promise<Attached> {
+  await using stack = new AsyncDisposableStack();
+  const { memoryMiB = DEFAULT_MEMORY_MIB } = options;
+  const kernel = stack.use(await Kernel.boot({ image: profile, memoryMiB }));
+  // Halting unmounts before it lets go of the disks: they need not be detached.
+  const { devices, volumes } = await attachAll(kernel, sources, options);
+  const whole = stack.move();
+  return { kernel, devices, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+}
+
+/** Whether a file system is there that this kernel cannot mount. */
+async function lacksDriver({ kernel, volumes }: Attached): Promise<boolean> {
+  const known = await knownTypes(kernel.init);
+  return volumes.some(
+    ({ content }) => content?.kind === "filesystem" && !known.includes(content.type),
+  );
+}
+
+/** Which volume: its number, or its label or UUID. */
+export type VolumeSelector = number | string;
+
+/** No volume, or more than one, is what was meant. */
+export class VolumeNotFoundError extends Error {
+  override readonly name = "VolumeNotFoundError";
+  readonly code = "ERR_VOLUME_NOT_FOUND";
+}
+
+/** An open image. Disposing it unmounts all, and halts the kernel if it was booted for it. */
+export class Image implements AsyncDisposable {
+  readonly kernel: Kernel;
+  /** The disks, as the kernel has them, in the order in which they were given. */
+  readonly devices: readonly BlockDevice[];
+  /** What is on the disks, by disk and by number: partitions, or the whole of a disk. */
+  readonly volumes: readonly Volume[];
+  readonly #dispose: () => Promise<void>;
+  #closed: Promise<void> | null = null;
+
+  /** @internal Use {@link openImage}. */
+  constructor(attached: Omit<Attached, typeof Symbol.asyncDispose>, dispose: () => Promise<void>) {
+    this.kernel = attached.kernel;
+    this.devices = attached.devices;
+    this.volumes = attached.volumes;
+    this.#dispose = dispose;
+  }
+
+  /**
+   * The volume that is meant; if it is not said, the only one that has a file system, or the whole
+   * disk where that has one.
+   *
+   * @throws {VolumeNotFoundError} saying what there is
+   */
+  volume(selector?: VolumeSelector): Volume {
+    const { volumes } = this;
+    const list = () => volumes.map(String).join(", ");
+    if (selector !== undefined) {
+      const matches = volumes.filter((volume) => volume.matches(selector));
+      if (matches.length === 1) return matches[0];
+      const problem = matches.length ? "several volumes are called" : "there is no volume";
+      throw new VolumeNotFoundError(`${problem} ${selector}; there are ${list()}`);
+    }
+    if (volumes.length === 1) return volumes[0];
+    const files = volumes.filter(({ content }) => content?.kind === "filesystem");
+    const whole = files.filter(({ number }) => number === 0);
+    const [only, ...more] = whole.length ? whole : files;
+    if (only && !more.length) return only;
+    throw new VolumeNotFoundError(
+      only
+        ? `there are several volumes: ${list()}; name one`
+        : `no volume has a file system that is known; there are ${list()}`,
+    );
+  }
+
+  /** Unmount what is mounted, and let go of the disks. A second call gives the first one's result. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    try {
+      for (const volume of this.volumes) await volume.unmountAll();
+    } finally {
+      await this.#dispose();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

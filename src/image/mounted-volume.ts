@@ -1,0 +1,59 @@
+// A volume that is mounted, with its files.
+
+import type { Mount } from "../fs/mount.ts";
+import type { Usage } from "../fs/stat.ts";
+import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
+import type { Process } from "../syscall/process.ts";
+import type { Volume } from "./volume.ts";
+
+/** Disposing it closes its files and unmounts it: what was written is in the image then. */
+export class MountedVolume implements AsyncDisposable {
+  readonly #ended: () => void;
+  readonly volume: Volume;
+  readonly mount: Mount;
+  /** Its root directory is the volume's: whatever names and links there are, it reaches nothing else. */
+  readonly process: Process;
+  #unmounted: Promise<void> | null = null;
+
+  /** @internal Use {@link Volume.mount}. */
+  constructor(volume: Volume, mount: Mount, process: Process, ended: () => void) {
+    this.volume = volume;
+    this.mount = mount;
+    this.process = process;
+    this.#ended = ended;
+  }
+
+  /** Whether its journal was left alone although it was not empty. */
+  get journalSkipped(): boolean {
+    return this.mount.journalSkipped;
+  }
+
+  usage(): Promise<Usage> {
+    return this.mount.usage();
+  }
+
+  /**
+   * Close all files, write back and unmount. A second call gives the first one's result.
+   *
+   * @throws {SystemError} e.g. EIO if not all could be written; EBUSY if another process writes
+   */
+  unmount(): Promise<void> {
+    return (this.#unmounted ??= this.#unmount());
+  }
+
+  async #unmount(): Promise<void> {
+    await this.process.exit();
+    await this.mount.unmount();
+    this.#ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.unmount();
+    } catch (error) {
+      // It ended with its kernel, which tells everybody why.
+      if (error instanceof KernelStoppedError || error instanceof KernelPanicError) return;
+      throw error;
+    }
+  }
+}

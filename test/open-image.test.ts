@@ -1,0 +1,157 @@
+// openImage(): from any source to files, and back into the image.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
+import { MemoryDisk } from "../src/disk/index.ts";
+import { readFile, readText } from "../src/fs/index.ts";
+import { Kernel, openImage } from "../src/index.ts";
+import type { MountedVolume } from "../src/index.ts";
+import { run, runWith, temporaryFolder } from "./images/native.ts";
+
+const MIB = 1 << 20;
+
+/** An ext4 image with one file. */
+function ext4(folder: string, name = "disk.img", label = "small"): string {
+  const path = join(folder, name);
+  const tree = join(folder, "tree");
+  run("mkdir", "-p", tree);
+  writeFileSync(join(tree, "hello"), "hello, world\n");
+  run("mke2fs", "-q", "-t", "ext4", "-L", label, "-d", tree, path, "8M");
+  return path;
+}
+
+/** A disk with a FAT and an ext4 partition. */
+function partitioned(folder: string): string {
+  const path = join(folder, "parted.img");
+  run("truncate", "-s", "32M", path);
+  runWith("label: gpt\nsize=8MiB, name=boot\nsize=16MiB, name=root\n", "sfdisk", "-q", path);
+  const bytes = readFileSync(path);
+  const fat = join(folder, "fat.img");
+  run("mkfs.vfat", "-C", "-n", "BOOT", fat, "8192");
+  readFileSync(fat).copy(bytes, MIB);
+  readFileSync(ext4(folder)).copy(bytes, 9 * MIB);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+async function write(volume: MountedVolume, path: string, text: string): Promise<void> {
+  const { process } = volume;
+  const fd = await process.openat(AT_FDCWD, path, O_CREAT | O_WRONLY, 0o644);
+  const bytes = new TextEncoder().encode(text);
+  assert.equal(await process.write(fd, bytes, bytes.length), bytes.length);
+  await process.close(fd);
+}
+
+test("an image is opened from a path, a URL, a Blob, bytes and a disk", async () => {
+  using folder = temporaryFolder();
+  const path = ext4(folder.path);
+  const bytes = new Uint8Array(readFileSync(path));
+  const sources = [
+    path,
+    new URL(`file://${path}`),
+    new Blob([bytes]),
+    bytes,
+    new MemoryDisk(bytes.slice()),
+  ];
+  for (const source of sources) {
+    await using image = await openImage(source, { readOnly: true });
+    const volume = image.volume();
+    assert.deepEqual([volume.number, volume.type, volume.label], [0, "ext4", "small"]);
+    await using mounted = await volume.mount({ readOnly: true });
+    assert.equal(await readText(mounted.process, "/hello"), "hello, world\n");
+  }
+});
+
+test("what was written is in the image when it is closed, and e2fsck finds nothing", async () => {
+  using folder = temporaryFolder();
+  const path = ext4(folder.path);
+  {
+    await using image = await openImage(path);
+    const mounted = await image.volume().mount();
+    await write(mounted, "/new", "kept");
+    // Neither unmounted nor exited: closing the image sees to both.
+  }
+  run("e2fsck", "-fn", path);
+  assert.equal(run("debugfs", "-R", "cat /new", path), "kept");
+});
+
+test("volumes are found by number, label and UUID", async () => {
+  using folder = temporaryFolder();
+  await using image = await openImage(partitioned(folder.path), { readOnly: true });
+  assert.deepEqual(image.volumes.map(String), ['1 (vfat "BOOT")', '2 (ext4 "small")']);
+  const root = image.volume(2);
+  assert.equal(image.volume("small"), root);
+  assert.equal(image.volume(root.uuid!), root);
+  assert.throws(() => image.volume(), {
+    code: "ERR_VOLUME_NOT_FOUND",
+    message: 'there are several volumes: 1 (vfat "BOOT"), 2 (ext4 "small"); name one',
+  });
+  assert.throws(() => image.volume("nowhere"), { code: "ERR_VOLUME_NOT_FOUND" });
+  const usage = await root.usage();
+  assert.ok(usage.totalBytes > 4 * MIB && usage.usedBytes < usage.totalBytes);
+});
+
+test("a user of the volume is who the options say", async () => {
+  using folder = temporaryFolder();
+  await using image = await openImage(new Uint8Array(readFileSync(ext4(folder.path))));
+  const volume = image.volume();
+  await using user = await volume.mount({ uid: 1000, gid: 1000 });
+  await assert.rejects(write(user, "/forbidden", ""), { code: "EACCES" });
+  await using root = await volume.mount({ umask: 0o077 });
+  await write(root, "/private", "x");
+  await assert.rejects(readFile(user.process, "/private"), { code: "EACCES" });
+});
+
+test("images share a kernel that is given, and leave it running", async () => {
+  using folder = temporaryFolder();
+  await using kernel = await Kernel.boot({ image: "fs" });
+  {
+    await using left = await openImage(ext4(folder.path, "left.img", "left"), { kernel });
+    await using right = await openImage(ext4(folder.path, "right.img", "right"), { kernel });
+    await using from = await left.volume().mount({ readOnly: true });
+    await using to = await right.volume().mount();
+    await write(to, "/copy", await readText(from.process, "/hello"));
+  }
+  assert.ok(kernel.running);
+  assert.equal(kernel.processes.size, 1);
+  assert.equal(run("debugfs", "-R", "cat /copy", join(folder.path, "right.img")), "hello, world\n");
+});
+
+test("what is no image is refused with a reason, and nothing is left behind", async () => {
+  using folder = temporaryFolder();
+  await assert.rejects(openImage(join(folder.path, "missing.img")), {
+    name: "DiskError",
+    code: "ENOENT",
+  });
+  await assert.rejects(openImage([]), { code: "ERR_INVALID_OPTION" });
+  await assert.rejects(openImage(7 as unknown as string), {
+    code: "ERR_INVALID_OPTION",
+    message: /a path, a URL, a Blob, a Uint8Array or a Disk/,
+  });
+  await using image = await openImage(new Uint8Array(MIB));
+  await assert.rejects(image.volume().mount(), {
+    code: "ERR_NOT_MOUNTABLE",
+    message: /the first 64 KiB are all zeroes/,
+  });
+});
+
+test("the disks of one btrfs are opened together", async () => {
+  using folder = temporaryFolder();
+  const paths = ["a.img", "b.img"].map((name) => join(folder.path, name));
+  for (const path of paths) run("truncate", "-s", "128M", path);
+  run("mkfs.btrfs", "-q", "-d", "raid1", "-m", "raid1", ...paths);
+  {
+    await using image = await openImage(paths);
+    await using mounted = await image.volumes[1].mount();
+    await write(mounted, "/both", "on two disks");
+  }
+  run("btrfs", "check", "--readonly", paths[0]);
+  await using alone = await openImage(paths[1], { readOnly: true });
+  await assert.rejects(alone.volume().mount({ readOnly: true }), { name: "MountError" });
+  await using degraded = await alone.volume().mount({ readOnly: true, options: "degraded" });
+  assert.equal(await readText(degraded.process, "/both"), "on two disks");
+});
