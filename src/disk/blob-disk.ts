@@ -1,6 +1,6 @@
 // A disk whose bytes are a Blob's: a file that a page was given, for instance. Read-only.
 
-import { checkBlockSize, checkRange, checkSize } from "./disk.ts";
+import { checkBlockSize, checkRange, sizeOf } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";
 
@@ -20,20 +20,21 @@ export class BlobDisk implements Disk, Disposable {
   readonly #name: string | undefined;
   #blob: Blob | null;
 
-  /** @throws {DiskError} EINVAL if its size is not a multiple of the block size */
+  /** Where the Blob ends within a block, zeroes fill that block. */
   constructor(blob: Blob, options: BlobDiskOptions = {}) {
     this.#blob = blob;
     this.#name = nameOf(blob);
     this.blockSizeBytes = checkBlockSize(options.blockSizeBytes ?? 512);
-    this.sizeBytes = checkSize(blob.size, this.blockSizeBytes, this.#name);
+    this.sizeBytes = sizeOf(blob.size, this, this.#name);
   }
 
   async read(into: Uint8Array, offsetBytes: number): Promise<void> {
-    if (!this.#blob) throw new DiskError("EBADF", "this disk was closed", this.#name);
+    const blob = this.#blob;
+    if (!blob) throw new DiskError("EBADF", "this disk was closed", this.#name);
     checkRange(this, offsetBytes, into.length, this.#name);
     let bytes: ArrayBuffer;
     try {
-      bytes = await this.#blob.slice(offsetBytes, offsetBytes + into.length).arrayBuffer();
+      bytes = await blob.slice(offsetBytes, offsetBytes + into.length).arrayBuffer();
     } catch (cause) {
       throw new DiskError(
         "EIO",
@@ -42,9 +43,11 @@ export class BlobDisk implements Disk, Disposable {
         cause,
       );
     }
-    if (bytes.byteLength !== into.length)
+    const length = Math.max(0, Math.min(into.length, blob.size - offsetBytes));
+    if (bytes.byteLength !== length)
       throw new DiskError("EIO", `only ${bytes.byteLength} bytes at ${offsetBytes}`, this.#name);
     into.set(new Uint8Array(bytes));
+    into.fill(0, length);
   }
 
   async write(): Promise<void> {

@@ -66,10 +66,28 @@ export function checkSize(bytes: number, blockSizeBytes: number, path?: string):
   if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes % blockSizeBytes)
     throw new DiskError(
       "EINVAL",
-      `a size of ${bytes} bytes is not a multiple of ${blockSizeBytes}; is it a disk image, and complete?`,
+      `a size of ${bytes} bytes is not a multiple of ${blockSizeBytes}; is it a disk image, and ` +
+        "complete? Opened read-only, zeroes fill its last block",
       path,
     );
   return bytes;
+}
+
+/**
+ * The size of a disk whose bytes end somewhere, such as a download that broke off. What can be written
+ * has to end with a block. What cannot reads as if zeroes filled its last one: none of its bytes is lost.
+ *
+ * @returns a multiple of the block size, at least `bytes`
+ * @throws {DiskError} EINVAL if the disk can be written and `bytes` is not a whole number of blocks
+ */
+export function sizeOf(
+  bytes: number,
+  options: { blockSizeBytes: number; readOnly: boolean },
+  path?: string,
+): number {
+  const { blockSizeBytes, readOnly } = options;
+  const size = readOnly ? Math.ceil(bytes / blockSizeBytes) * blockSizeBytes : bytes;
+  return checkSize(size, blockSizeBytes, path);
 }
 
 /** @throws {DiskError} EIO if it is not within the disk */

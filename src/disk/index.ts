@@ -5,5 +5,22 @@ export { MAX_BLOCK_BYTES, SECTOR_BYTES } from "./disk.ts";
 export type { Disk } from "./disk.ts";
 export { DiskError } from "./errors.ts";
 export type { DiskErrorCode } from "./errors.ts";
+export { FaultDisk } from "./fault-disk.ts";
+export type {
+  DiskOperation,
+  Fault,
+  FaultDiskOptions,
+  FaultEffect,
+  InjectedFault,
+} from "./fault-disk.ts";
 export { MemoryDisk } from "./memory-disk.ts";
 export type { MemoryDiskOptions } from "./memory-disk.ts";
+export { SliceDisk } from "./slice-disk.ts";
+export type { SliceDiskOptions } from "./slice-disk.ts";
+export { RecorderDisk } from "./recorder-disk.ts";
+export type {
+  CrashState,
+  CrashStateOptions,
+  LogEntry,
+  RecorderDiskOptions,
+} from "./recorder-disk.ts";

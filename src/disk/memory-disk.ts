@@ -3,7 +3,7 @@
 // Invariants: #chunks holds the chunks that were ever written, by number; what is not there reads as
 // zeroes. The last chunk may reach beyond the disk's end, where it is all zeroes.
 
-import { checkBlockSize, checkRange, checkSize, ResizeListeners } from "./disk.ts";
+import { checkBlockSize, checkRange, checkSize, ResizeListeners, sizeOf } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";
 
@@ -28,13 +28,14 @@ export class MemoryDisk implements Disk, Disposable {
   /**
    * @param content a size in bytes, of zeroes; or the bytes of the disk, which are used in place:
    *   the disk's writes change them, and they must not change otherwise
-   * @throws {DiskError} EINVAL if the size is not a multiple of the block size
+   * @throws {DiskError} EINVAL if the size is not a multiple of the block size; of a read-only disk
+   *   zeroes fill the last block
    */
   constructor(content: number | Uint8Array, options: MemoryDiskOptions = {}) {
     this.blockSizeBytes = checkBlockSize(options.blockSizeBytes ?? 512);
     this.readOnly = options.readOnly ?? false;
     const sizeBytes = typeof content === "number" ? content : content.length;
-    this.#sizeBytes = checkSize(sizeBytes, this.blockSizeBytes);
+    this.#sizeBytes = sizeOf(sizeBytes, this);
     if (typeof content !== "number") this.#adopt(content);
   }
 
@@ -42,9 +43,15 @@ export class MemoryDisk implements Disk, Disposable {
     const whole = Math.floor(bytes.length / CHUNK_BYTES);
     for (let n = 0; n < whole; n++)
       this.#chunks.set(n, bytes.subarray(n * CHUNK_BYTES, (n + 1) * CHUNK_BYTES));
-    // The rest is too short to grow in place.
+    // The rest is too short to grow in place, and may end within a block.
     const rest = bytes.subarray(whole * CHUNK_BYTES);
-    if (rest.length) this.#chunks.set(whole, rest);
+    if (!rest.length) return;
+    if (bytes.length === this.#sizeBytes) this.#chunks.set(whole, rest);
+    else {
+      const chunk = new Uint8Array(CHUNK_BYTES);
+      chunk.set(rest);
+      this.#chunks.set(whole, chunk);
+    }
   }
 
   get sizeBytes(): number {

@@ -16,7 +16,7 @@ import {
 import type { Stats } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { checkBlockSize, checkRange, checkSize, ResizeListeners } from "../../disk/disk.ts";
+import { checkBlockSize, checkRange, checkSize, ResizeListeners, sizeOf } from "../../disk/disk.ts";
 import type { Disk } from "../../disk/disk.ts";
 import { DiskError } from "../../disk/errors.ts";
 import type { DiskErrorCode } from "../../disk/errors.ts";
@@ -107,12 +107,14 @@ export class FileDisk implements Disk, Disposable {
   readonly #resized = new ResizeListeners();
   #fd: number;
   #sizeBytes: number;
+  /** Where the file ends: not before the last block. */
+  #contentBytes: number;
 
   /**
    * Open, or with `createBytes` make, a disk.
    *
    * @throws {DiskError} ENOENT, EACCES, EISDIR, ENODEV (a pipe, say), or EINVAL if its size is not a
-   *   multiple of the block size
+   *   multiple of the block size; read-only, zeroes fill the last block
    */
   constructor(path: string | URL, options: FileDiskOptions = {}) {
     this.path = path instanceof URL ? fileURLToPath(path) : path;
@@ -130,8 +132,8 @@ export class FileDisk implements Disk, Disposable {
     try {
       if (createBytes !== undefined) ftruncateSync(this.#fd, createBytes);
       const stats = fstatSync(this.#fd);
-      const sizeBytes = stats.isBlockDevice() ? deviceSize(this.#fd) : stats.size;
-      this.#sizeBytes = checkSize(sizeBytes, this.blockSizeBytes, this.path);
+      this.#contentBytes = stats.isBlockDevice() ? deviceSize(this.#fd) : stats.size;
+      this.#sizeBytes = sizeOf(this.#contentBytes, this, this.path);
     } catch (error) {
       closeSync(this.#fd);
       throw diskError(error, this.path);
@@ -197,6 +199,7 @@ export class FileDisk implements Disk, Disposable {
       throw diskError(error, this.path);
     }
     this.#sizeBytes = sizeBytes;
+    this.#contentBytes = sizeBytes;
     this.#resized.tell();
   }
 
@@ -219,6 +222,10 @@ export class FileDisk implements Disk, Disposable {
   #readFrom(into: Uint8Array, done: number, at: number): void {
     while (done < into.length) {
       const n = this.#try(readSync, into, done, at);
+      if (n === 0 && at >= this.#contentBytes) {
+        into.fill(0, done);
+        return;
+      }
       if (n === 0)
         throw new DiskError(
           "EIO",
