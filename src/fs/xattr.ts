@@ -1,0 +1,133 @@
+// Extended attributes: names with bytes on a file (xattr(7)).
+
+import {
+  XATTR_CREATE,
+  XATTR_LIST_MAX,
+  XATTR_REPLACE,
+  XATTR_SIZE_MAX,
+} from "../abi/constants/xattr.ts";
+import { SystemError } from "../syscall/errors.ts";
+import type { Process } from "../syscall/process.ts";
+import type { Target } from "./target.ts";
+
+/** What nearly all values and lists fit; those that do not are asked for again, at their greatest. */
+const USUAL_BYTES = 4096;
+
+export interface XattrOptions {
+  /**
+   * Of a path that is a symbolic link, the attributes of what it points to; false: of the link
+   * itself. Default true. Of a descriptor it says nothing.
+   */
+  readonly follow?: boolean;
+}
+
+export interface SetXattrOptions extends XattrOptions {
+  /**
+   * "create": fail with EEXIST if there is one of that name; "replace": with ENODATA if there is
+   * none. Default: whichever it is.
+   */
+  readonly mode?: "create" | "replace";
+}
+
+/**
+ * The value of an attribute, in a buffer of its own.
+ *
+ * @param name with its namespace: `user.mime_type`
+ * @throws {SystemError} ENODATA if there is none of that name, EOPNOTSUPP if the file system has
+ *   no such namespace, ENOENT…
+ */
+export function getXattr(
+  process: Process,
+  target: Target,
+  name: string | Uint8Array,
+  options: XattrOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  return filled(XATTR_SIZE_MAX, (into) => {
+    if (typeof target === "number") return process.fgetxattr(target, name, into, into.length);
+    if (options.follow ?? true) return process.getxattr(target, name, into, into.length);
+    return process.lgetxattr(target, name, into, into.length);
+  });
+}
+
+/**
+ * Give an attribute a value: at most 64 KiB, and less where the file system has no room for so many.
+ *
+ * @throws {SystemError} ENOSPC or E2BIG if it is too long, EPERM for `user.` on what is neither a
+ *   file nor a directory, EOPNOTSUPP, EROFS…
+ */
+export async function setXattr(
+  process: Process,
+  target: Target,
+  name: string | Uint8Array,
+  value: Uint8Array,
+  options: SetXattrOptions = {},
+): Promise<void> {
+  const { follow = true, mode } = options;
+  const flags = mode === "create" ? XATTR_CREATE : mode === "replace" ? XATTR_REPLACE : 0;
+  if (typeof target === "number") await process.fsetxattr(target, name, value, value.length, flags);
+  else if (follow) await process.setxattr(target, name, value, value.length, flags);
+  else await process.lsetxattr(target, name, value, value.length, flags);
+}
+
+/** The names of all attributes as they are stored: bytes, for they need not be UTF-8. */
+export async function listRawXattrs(
+  process: Process,
+  target: Target,
+  options: XattrOptions = {},
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  const list = await filled(XATTR_LIST_MAX, (into) => {
+    if (typeof target === "number") return process.flistxattr(target, into, into.length);
+    if (options.follow ?? true) return process.listxattr(target, into, into.length);
+    return process.llistxattr(target, into, into.length);
+  });
+  const names: Uint8Array<ArrayBuffer>[] = [];
+  for (let at = 0; at < list.length;) {
+    const end = list.indexOf(0, at);
+    names.push(list.subarray(at, end));
+    at = end + 1;
+  }
+  return names;
+}
+
+/**
+ * The names of all attributes that the process may know of, in the file system's own order, with
+ * U+FFFD for what is no UTF-8.
+ *
+ * @throws {SystemError} ENOENT…; E2BIG if they are more than 64 KiB
+ */
+export async function listXattrs(
+  process: Process,
+  target: Target,
+  options: XattrOptions = {},
+): Promise<string[]> {
+  const decoder = new TextDecoder();
+  const names = await listRawXattrs(process, target, options);
+  return names.map((name) => decoder.decode(name));
+}
+
+/** Take an attribute away. @throws {SystemError} ENODATA if there is none of that name */
+export async function removeXattr(
+  process: Process,
+  target: Target,
+  name: string | Uint8Array,
+  options: XattrOptions = {},
+): Promise<void> {
+  if (typeof target === "number") await process.fremovexattr(target, name);
+  else if (options.follow ?? true) await process.removexattr(target, name);
+  else await process.lremovexattr(target, name);
+}
+
+/** What a call writes, whose length is known only then. */
+async function filled(
+  mostBytes: number,
+  call: (into: Uint8Array) => Promise<number>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let into = new Uint8Array(USUAL_BYTES);
+  try {
+    return into.subarray(0, await call(into));
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === "ERANGE")) throw error;
+    into = new Uint8Array(mostBytes);
+    return into.subarray(0, await call(into));
+  }
+}
