@@ -324,7 +324,7 @@ suite("the command line", { concurrency: 2 }, () => {
       "ls",
       disk,
     );
-    await fails(1, /no volume 7; it has 1/, "ls", `${disk}:7`);
+    await fails(1, /no volume 7; there are 1/, "ls", `${disk}:7`);
     const xfs = emptyImage(at("xfs.img"), 320);
     run("mkfs.xfs", "-q", xfs);
     await fails(

@@ -85,7 +85,7 @@ test("volumes are found by number, label and UUID", async () => {
   assert.deepEqual(image.volumes.map(String), ['1 (vfat "BOOT")', '2 (ext4 "small")']);
   const root = image.volume(2);
   assert.equal(image.volume("small"), root);
-  assert.equal(image.volume(root.uuid!), root);
+  assert.equal(image.volume(root.uuid), root);
   assert.throws(() => image.volume(), {
     code: "ERR_VOLUME_NOT_FOUND",
     message: 'there are several volumes: 1 (vfat "BOOT"), 2 (ext4 "small"); name one',
