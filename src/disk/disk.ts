@@ -45,6 +45,8 @@ export interface Disk {
   discard?(offsetBytes: number, lengthBytes: number): void | Promise<void>;
   /** Make the bytes read as zeroes; `mayUnmap`: they need not be kept allocated. */
   writeZeroes?(offsetBytes: number, lengthBytes: number, mayUnmap: boolean): void | Promise<void>;
+  /** Change {@link sizeBytes}: what is cut off is lost, what is added reads as zeroes. */
+  resize?(sizeBytes: number): void | Promise<void>;
   /** Calls back when {@link sizeBytes} has changed, until the function returned is called. */
   onResize?(listener: () => void): () => void;
   /** Free what the disk holds. Later operations fail with EBADF. Closing twice is allowed. */

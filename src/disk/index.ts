@@ -24,3 +24,5 @@ export type {
   LogEntry,
   RecorderDiskOptions,
 } from "./recorder-disk.ts";
+export { OverlayDisk } from "./overlay-disk.ts";
+export type { Change, OverlayDiskOptions } from "./overlay-disk.ts";
