@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // src/abi/constants
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Clang, Macro } from "./clang.ts";
 import { domains, type Domain } from "./domains.ts";
+import { internalRecords, internalText } from "./internal.ts";
 import { banner, doc } from "./write.ts";
 
 /**
@@ -27,32 +27,6 @@ const USED_BY_MACROS = `#include <linux/types.h>
 typedef __kernel_time64_t time_t;
 #define BIT(bit) (1UL << (bit))
 `;
-
-/** The #defines and enums of a header of the kernel's own that match, as text to compile. */
-function internalText(
-  source: string,
-  header: string,
-  names: RegExp,
-): { text: string; macros: Macro[] } {
-  const path = join(source, header);
-  const whole = readFileSync(path, "utf8")
-    .replace(/\/\*[^]*?\*\//g, " ")
-    .replaceAll("\\\n", " ");
-  let text = "";
-  const macros: Macro[] = [];
-  for (const [line, name, body] of whole.matchAll(/^#\s*define[ \t]+(\w+)[ \t]+(.+)$/gm)) {
-    if (!names.test(name)) continue;
-    text += `#undef ${name}\n${line}\n`;
-    macros.push({ name: name, file: path, body: body.trim() });
-  }
-  for (const [, list] of whole.matchAll(/\benum\s+\w*\s*(\{[^{}]*\})/g)) {
-    const constants = [...list.matchAll(/(?<=[{,])\s*(\w+)\s*(?==|,|\})/g)].map(([, name]) => name);
-    if (!constants.some((name) => names.test(name))) continue;
-    text += `enum ${list};\n`;
-    for (const name of constants) if (names.test(name)) macros.push({ name, file: path, body: "" });
-  }
-  return { text, macros };
-}
 
 /** The body of a macro, with the names in it replaced by their bodies. */
 function expanded(body: string, bodies: ReadonlyMap<string, string>, depth = 4): string {
@@ -98,9 +72,9 @@ function domainFile(
     if (domain.only ? !domain.only.test(macro.name) : macro.name.startsWith("__")) continue;
     add(macro);
   }
-  for (const { header, names } of domain.internal ?? []) {
+  for (const { header, names, records = [] } of domain.internal ?? []) {
     const { text, macros } = internalText(source, header, names);
-    program += text;
+    program += internalRecords(source, header, records) + text;
     for (const macro of macros) {
       bodies.set(macro.name, macro.body);
       add(macro);
@@ -124,7 +98,7 @@ function domainFile(
     const string = strings.get(name);
     if (value === undefined && string === undefined) {
       // What is left are names of members and lists, never the number of an ioctl.
-      if (/^_IO[RW]*\(/.test(body)) throw new Error(`no value of ${name}`);
+      if (/^_IO[RW]* ?\(/.test(body)) throw new Error(`no value of ${name}`);
       continue;
     }
     const right =

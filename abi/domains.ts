@@ -14,7 +14,12 @@ export interface Domain {
   /** Take only names that match. */
   readonly only?: RegExp;
   /** Headers of the kernel's own, of which the #defines and enums that match are taken. */
-  readonly internal?: readonly { readonly header: string; readonly names: RegExp }[];
+  readonly internal?: readonly {
+    readonly header: string;
+    readonly names: RegExp;
+    /** Structures of that header whose sizes are in the values: of the numbers of ioctls. */
+    readonly records?: readonly string[];
+  }[];
 }
 
 export const domains: readonly Domain[] = [
@@ -195,6 +200,7 @@ export const domains: readonly Domain[] = [
     about: "The numbers of ioctl(2): terminals, sockets, file systems, block and loop devices.",
     headers: [
       "linux/ioctl.h",
+      "asm/ioctls.h",
       "linux/fs.h",
       "linux/fscrypt.h",
       "linux/fsverity.h",
@@ -213,11 +219,10 @@ export const domains: readonly Domain[] = [
       "linux/nsfs.h",
       "linux/pidfd.h",
     ],
-    before: ["linux/time_types.h", "linux/socket.h"],
+    before: ["linux/time_types.h", "linux/socket.h", "linux/termios.h", "linux/serial.h"],
     also: [
       "asm/ioctl.h",
       "asm-generic/ioctl.h",
-      "asm/ioctls.h",
       "asm-generic/ioctls.h",
       "asm/sockios.h",
       "asm-generic/sockios.h",
@@ -288,7 +293,31 @@ export const domains: readonly Domain[] = [
   { name: "userfaultfd", about: "userfaultfd(2).", headers: ["linux/userfaultfd.h"] },
   { name: "lsm", about: "lsm_get_self_attr(2).", headers: ["linux/lsm.h"] },
   { name: "fuse", about: "The protocol of FUSE and virtiofs.", headers: ["linux/fuse.h"] },
-  { name: "btrfs", about: "The ioctls and limits of Btrfs.", headers: ["linux/btrfs.h"] },
+  {
+    name: "btrfs",
+    about: "The ioctls and limits of Btrfs, and the keys of its trees.",
+    headers: ["linux/btrfs.h", "linux/btrfs_tree.h"],
+  },
+  {
+    name: "ext4",
+    about: "The ioctls of ext2, ext3 and ext4.",
+    headers: ["linux/ext4.h"],
+    only: /^EXT4_(IOC|GOING|STATE)_/,
+  },
+  { name: "f2fs", about: "The ioctls of F2FS.", headers: ["linux/f2fs.h"] },
+  {
+    name: "xfs",
+    about: "The ioctls of XFS.",
+    headers: [],
+    before: ["linux/fs.h", "stdint.h"],
+    internal: [
+      {
+        header: "fs/xfs/libxfs/xfs_fs.h",
+        names: /^XFS_IOC_(FSGROWFS(DATA|LOG)|FSGEOMETRY|GOINGDOWN)$|^XFS_FSOP_/,
+        records: ["xfs_growfs_data", "xfs_growfs_log", "xfs_fsop_geom"],
+      },
+    ],
+  },
   {
     name: "virtio",
     about: "Virtio: features, devices and rings.",

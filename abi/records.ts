@@ -149,11 +149,25 @@ export const recordDomains: readonly RecordDomain[] = [
   },
   {
     name: "btrfs",
-    headers: list(`linux/btrfs.h`),
+    headers: list(`linux/btrfs.h linux/btrfs_tree.h`),
     records: list(`btrfs_ioctl_vol_args btrfs_ioctl_vol_args_v2 btrfs_ioctl_scrub_args
       btrfs_scrub_progress btrfs_ioctl_dev_info_args btrfs_ioctl_fs_info_args
       btrfs_ioctl_feature_flags btrfs_ioctl_balance_args btrfs_balance_args
       btrfs_balance_progress btrfs_ioctl_space_args btrfs_ioctl_space_info
-      btrfs_ioctl_defrag_range_args btrfs_ioctl_get_subvol_info_args`),
+      btrfs_ioctl_defrag_range_args btrfs_ioctl_get_subvol_info_args
+      btrfs_ioctl_get_subvol_rootref_args btrfs_ioctl_ino_lookup_args
+      btrfs_ioctl_ino_lookup_user_args btrfs_ioctl_search_key btrfs_ioctl_search_header
+      btrfs_ioctl_search_args btrfs_ioctl_quota_ctl_args btrfs_ioctl_quota_rescan_args
+      btrfs_ioctl_qgroup_assign_args btrfs_ioctl_qgroup_create_args btrfs_ioctl_qgroup_limit_args
+      btrfs_qgroup_limit btrfs_qgroup_info_item btrfs_qgroup_limit_item btrfs_qgroup_status_item
+      btrfs_root_ref`),
+  },
+  {
+    name: "xfs",
+    headers: list(`linux/types.h stdint.h`),
+    records: [],
+    internal: {
+      "fs/xfs/libxfs/xfs_fs.h": ["xfs_growfs_data", "xfs_growfs_log", "xfs_fsop_geom"],
+    },
   },
 ];

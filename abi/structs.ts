@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 // src/abi/structs
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
 import type { Clang } from "./clang.ts";
 import { classOf, className, type ClassText } from "./classes.ts";
+import { internalRecords } from "./internal.ts";
 import { recordLayouts, type Layout } from "./layouts.ts";
 import { recordDomains, type RecordDomain } from "./records.ts";
 import { banner } from "./write.ts";
@@ -16,17 +14,6 @@ typedef __u64 u64; typedef __s64 s64; typedef __s32 s32; typedef __s32 old_time3
 #define __user
 #define __counted_by(member)
 `;
-
-function internalRecords(source: string, header: string, names: readonly string[]): string {
-  const text = readFileSync(join(source, header), "utf8");
-  return names
-    .map((name) => {
-      const found = new RegExp(`^struct ${name} \\{[^]*?^\\}[^;]*;`, "m").exec(text);
-      if (!found) throw new Error(`${header}: no struct ${name}`);
-      return `${found[0]}\n`;
-    })
-    .join("");
-}
 
 const tagged = (record: string): string =>
   /^(struct|union) /.test(record) ? record : `struct ${record}`;

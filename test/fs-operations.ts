@@ -23,7 +23,7 @@ const NATIVE = {
   ext4: { mib: 32, make: ["mke2fs", "-q", "-F", "-t", "ext4"], check: ["e2fsck", "-fn"] },
   xfs: { mib: 320, make: ["mkfs.xfs", "-q"], check: ["xfs_repair", "-n"] },
   btrfs: { mib: 128, make: ["mkfs.btrfs", "-q"], check: ["btrfs", "check", "--readonly"] },
-  f2fs: { mib: 96, make: ["mkfs.f2fs", "-q"], check: ["fsck.f2fs"] },
+  f2fs: { mib: 96, make: ["mkfs.f2fs", "-q"], check: ["fsck.f2fs", "--dry-run"] },
   vfat: { mib: 16, make: ["mkfs.vfat"], check: ["fsck.vfat", "-n"] },
 } as const satisfies Readonly<Record<string, Native>>;
 

@@ -1076,6 +1076,750 @@ export class BtrfsIoctlGetSubvolInfoArgs extends Struct {
   }
 }
 
+/** The member `rootref` of {@link BtrfsIoctlGetSubvolRootrefArgs}, 16 bytes, aligned to 8. */
+export class BtrfsIoctlGetSubvolRootrefArgsRootref extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    treeid: 0,
+    dirid: 8,
+  } as const;
+
+  get treeid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set treeid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get dirid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set dirid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_get_subvol_rootref_args`, 4096 bytes, aligned to 8. */
+export class BtrfsIoctlGetSubvolRootrefArgs extends Struct {
+  static readonly size = 4096;
+  static readonly offsets = {
+    min_treeid: 0,
+    rootref: 8,
+    num_items: 4088,
+    align: 4089,
+  } as const;
+
+  get min_treeid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set min_treeid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  /** `struct {…}[255]` */
+  rootref(index: number): BtrfsIoctlGetSubvolRootrefArgsRootref {
+    return new BtrfsIoctlGetSubvolRootrefArgsRootref(this._view, this._element(8, 16, 255, index));
+  }
+
+  get num_items(): number {
+    return this._view.getUint8(this._at + 4088);
+  }
+
+  set num_items(value: number) {
+    this._view.setUint8(this._at + 4088, value);
+  }
+
+  /** `unsigned char[7]` */
+  get align(): Uint8Array {
+    return this._bytes(4089, 7);
+  }
+
+  set align(value: Uint8Array) {
+    this._setBytes(4089, 7, value);
+  }
+}
+
+/** `struct btrfs_ioctl_ino_lookup_args`, 4096 bytes, aligned to 8. */
+export class BtrfsIoctlInoLookupArgs extends Struct {
+  static readonly size = 4096;
+  static readonly offsets = {
+    treeid: 0,
+    objectid: 8,
+    name: 16,
+  } as const;
+
+  get treeid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set treeid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get objectid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set objectid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  /** `char[4080]` */
+  get name(): Uint8Array {
+    return this._bytes(16, 4080);
+  }
+
+  set name(value: Uint8Array) {
+    this._setBytes(16, 4080, value);
+  }
+}
+
+/** `struct btrfs_ioctl_ino_lookup_user_args`, 4096 bytes, aligned to 8. */
+export class BtrfsIoctlInoLookupUserArgs extends Struct {
+  static readonly size = 4096;
+  static readonly offsets = {
+    dirid: 0,
+    treeid: 8,
+    name: 16,
+    path: 272,
+  } as const;
+
+  get dirid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set dirid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get treeid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set treeid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  /** `char[256]` */
+  get name(): Uint8Array {
+    return this._bytes(16, 256);
+  }
+
+  set name(value: Uint8Array) {
+    this._setBytes(16, 256, value);
+  }
+
+  /** `char[3824]` */
+  get path(): Uint8Array {
+    return this._bytes(272, 3824);
+  }
+
+  set path(value: Uint8Array) {
+    this._setBytes(272, 3824, value);
+  }
+}
+
+/** `struct btrfs_ioctl_search_key`, 104 bytes, aligned to 8. */
+export class BtrfsIoctlSearchKey extends Struct {
+  static readonly size = 104;
+  static readonly offsets = {
+    tree_id: 0,
+    min_objectid: 8,
+    max_objectid: 16,
+    min_offset: 24,
+    max_offset: 32,
+    min_transid: 40,
+    max_transid: 48,
+    min_type: 56,
+    max_type: 60,
+    nr_items: 64,
+    unused: 68,
+    unused1: 72,
+    unused2: 80,
+    unused3: 88,
+    unused4: 96,
+  } as const;
+
+  get tree_id(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set tree_id(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get min_objectid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set min_objectid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get max_objectid(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set max_objectid(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get min_offset(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set min_offset(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get max_offset(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set max_offset(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+
+  get min_transid(): bigint {
+    return this._view.getBigUint64(this._at + 40, true);
+  }
+
+  set min_transid(value: bigint) {
+    this._view.setBigUint64(this._at + 40, value, true);
+  }
+
+  get max_transid(): bigint {
+    return this._view.getBigUint64(this._at + 48, true);
+  }
+
+  set max_transid(value: bigint) {
+    this._view.setBigUint64(this._at + 48, value, true);
+  }
+
+  get min_type(): number {
+    return this._view.getUint32(this._at + 56, true);
+  }
+
+  set min_type(value: number) {
+    this._view.setUint32(this._at + 56, value, true);
+  }
+
+  get max_type(): number {
+    return this._view.getUint32(this._at + 60, true);
+  }
+
+  set max_type(value: number) {
+    this._view.setUint32(this._at + 60, value, true);
+  }
+
+  get nr_items(): number {
+    return this._view.getUint32(this._at + 64, true);
+  }
+
+  set nr_items(value: number) {
+    this._view.setUint32(this._at + 64, value, true);
+  }
+
+  get unused(): number {
+    return this._view.getUint32(this._at + 68, true);
+  }
+
+  set unused(value: number) {
+    this._view.setUint32(this._at + 68, value, true);
+  }
+
+  get unused1(): bigint {
+    return this._view.getBigUint64(this._at + 72, true);
+  }
+
+  set unused1(value: bigint) {
+    this._view.setBigUint64(this._at + 72, value, true);
+  }
+
+  get unused2(): bigint {
+    return this._view.getBigUint64(this._at + 80, true);
+  }
+
+  set unused2(value: bigint) {
+    this._view.setBigUint64(this._at + 80, value, true);
+  }
+
+  get unused3(): bigint {
+    return this._view.getBigUint64(this._at + 88, true);
+  }
+
+  set unused3(value: bigint) {
+    this._view.setBigUint64(this._at + 88, value, true);
+  }
+
+  get unused4(): bigint {
+    return this._view.getBigUint64(this._at + 96, true);
+  }
+
+  set unused4(value: bigint) {
+    this._view.setBigUint64(this._at + 96, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_search_header`, 32 bytes, aligned to 8. */
+export class BtrfsIoctlSearchHeader extends Struct {
+  static readonly size = 32;
+  static readonly offsets = {
+    transid: 0,
+    objectid: 8,
+    offset: 16,
+    type: 24,
+    len: 28,
+  } as const;
+
+  get transid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set transid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get objectid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set objectid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get offset(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set offset(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get type(): number {
+    return this._view.getUint32(this._at + 24, true);
+  }
+
+  set type(value: number) {
+    this._view.setUint32(this._at + 24, value, true);
+  }
+
+  get len(): number {
+    return this._view.getUint32(this._at + 28, true);
+  }
+
+  set len(value: number) {
+    this._view.setUint32(this._at + 28, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_search_args`, 4096 bytes, aligned to 8. */
+export class BtrfsIoctlSearchArgs extends Struct {
+  static readonly size = 4096;
+  static readonly offsets = {
+    key: 0,
+    buf: 104,
+  } as const;
+
+  get key(): BtrfsIoctlSearchKey {
+    return new BtrfsIoctlSearchKey(this._view, this._at);
+  }
+
+  /** `char[3992]` */
+  get buf(): Uint8Array {
+    return this._bytes(104, 3992);
+  }
+
+  set buf(value: Uint8Array) {
+    this._setBytes(104, 3992, value);
+  }
+}
+
+/** `struct btrfs_ioctl_quota_ctl_args`, 16 bytes, aligned to 8. */
+export class BtrfsIoctlQuotaCtlArgs extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    cmd: 0,
+    status: 8,
+  } as const;
+
+  get cmd(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set cmd(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get status(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set status(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_quota_rescan_args`, 64 bytes, aligned to 8. */
+export class BtrfsIoctlQuotaRescanArgs extends Struct {
+  static readonly size = 64;
+  static readonly offsets = {
+    flags: 0,
+    progress: 8,
+    reserved: 16,
+  } as const;
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get progress(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set progress(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  /** `unsigned long long[6]` */
+  reserved(index: number): bigint {
+    return this._view.getBigUint64(this._element(16, 8, 6, index), true);
+  }
+
+  set_reserved(index: number, value: bigint): void {
+    this._view.setBigUint64(this._element(16, 8, 6, index), value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_qgroup_assign_args`, 24 bytes, aligned to 8. */
+export class BtrfsIoctlQgroupAssignArgs extends Struct {
+  static readonly size = 24;
+  static readonly offsets = {
+    assign: 0,
+    src: 8,
+    dst: 16,
+  } as const;
+
+  get assign(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set assign(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get src(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set src(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get dst(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set dst(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_qgroup_create_args`, 16 bytes, aligned to 8. */
+export class BtrfsIoctlQgroupCreateArgs extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    create: 0,
+    qgroupid: 8,
+  } as const;
+
+  get create(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set create(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get qgroupid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set qgroupid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+}
+
+/** `struct btrfs_ioctl_qgroup_limit_args`, 48 bytes, aligned to 8. */
+export class BtrfsIoctlQgroupLimitArgs extends Struct {
+  static readonly size = 48;
+  static readonly offsets = {
+    qgroupid: 0,
+    lim: 8,
+  } as const;
+
+  get qgroupid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set qgroupid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get lim(): BtrfsQgroupLimit {
+    return new BtrfsQgroupLimit(this._view, this._at + 8);
+  }
+}
+
+/** `struct btrfs_qgroup_limit`, 40 bytes, aligned to 8. */
+export class BtrfsQgroupLimit extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    flags: 0,
+    max_rfer: 8,
+    max_excl: 16,
+    rsv_rfer: 24,
+    rsv_excl: 32,
+  } as const;
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get max_rfer(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set max_rfer(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get max_excl(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set max_excl(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get rsv_rfer(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set rsv_rfer(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get rsv_excl(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set rsv_excl(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+}
+
+/** `struct btrfs_qgroup_info_item`, 40 bytes, aligned to 8. */
+export class BtrfsQgroupInfoItem extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    generation: 0,
+    rfer: 8,
+    rfer_cmpr: 16,
+    excl: 24,
+    excl_cmpr: 32,
+  } as const;
+
+  get generation(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set generation(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get rfer(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set rfer(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get rfer_cmpr(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set rfer_cmpr(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get excl(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set excl(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get excl_cmpr(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set excl_cmpr(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+}
+
+/** `struct btrfs_qgroup_limit_item`, 40 bytes, aligned to 8. */
+export class BtrfsQgroupLimitItem extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    flags: 0,
+    max_rfer: 8,
+    max_excl: 16,
+    rsv_rfer: 24,
+    rsv_excl: 32,
+  } as const;
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get max_rfer(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set max_rfer(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get max_excl(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set max_excl(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get rsv_rfer(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set rsv_rfer(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get rsv_excl(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set rsv_excl(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+}
+
+/** `struct btrfs_qgroup_status_item`, 40 bytes, aligned to 8. */
+export class BtrfsQgroupStatusItem extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    version: 0,
+    generation: 8,
+    flags: 16,
+    rescan: 24,
+    enable_gen: 32,
+  } as const;
+
+  get version(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set version(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get generation(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set generation(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get rescan(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set rescan(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get enable_gen(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set enable_gen(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+}
+
+/** `struct btrfs_root_ref`, 24 bytes, aligned to 8. */
+export class BtrfsRootRef extends Struct {
+  static readonly size = 24;
+  static readonly offsets = {
+    dirid: 0,
+    sequence: 8,
+    name_len: 16,
+  } as const;
+
+  get dirid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set dirid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get sequence(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set sequence(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get name_len(): number {
+    return this._view.getUint16(this._at + 16, true);
+  }
+
+  set name_len(value: number) {
+    this._view.setUint16(this._at + 16, value, true);
+  }
+}
+
 /** `struct btrfs_ioctl_timespec`, 16 bytes, aligned to 8. */
 export class BtrfsIoctlTimespec extends Struct {
   static readonly size = 16;
