@@ -44,3 +44,15 @@ export function crc32Raw(state: number, bytes: Uint8Array): number {
   crc32Table ??= makeTable(CRC32_POLYNOMIAL);
   return update(crc32Table, bytes, state);
 }
+
+const CRC16_POLYNOMIAL = 0xa001;
+
+/** The kernel's crc16(): ext4's group descriptors before metadata_csum. */
+export function crc16(state: number, bytes: Uint8Array): number {
+  let crc = state;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ CRC16_POLYNOMIAL : crc >>> 1;
+  }
+  return crc;
+}

@@ -1,7 +1,8 @@
 // Making file systems and partition tables, without a kernel.
-export { crc32, crc32c } from "./checksum.ts";
 export { MkfsError } from "./errors.ts";
 export type { MkfsErrorCode } from "./errors.ts";
+export type { ExtFeature } from "./ext/features.ts";
+export type { ExtOptions } from "./ext4.ts";
 export type { CommonOptions, Formatted } from "./formatter.ts";
 export { mkfs } from "./mkfs.ts";
 export type { MkfsOptions } from "./mkfs.ts";

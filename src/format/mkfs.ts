@@ -3,6 +3,8 @@
 import type { Disk } from "../disk/disk.ts";
 import { systemRandom } from "../machine/random.ts";
 import { invalid, MkfsError } from "./errors.ts";
+import { formatExt } from "./ext4.ts";
+import type { ExtOptions } from "./ext4.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { ImageWriter } from "./image-writer.ts";
 import { formatSwap } from "./swap.ts";
@@ -10,7 +12,7 @@ import type { SwapOptions } from "./swap.ts";
 import { wipe } from "./wipe.ts";
 
 /** What to make; `type` says which options there are. */
-export type MkfsOptions = SwapOptions;
+export type MkfsOptions = ExtOptions | SwapOptions;
 
 /**
  * Make a file system on a disk, or on a part of it. What was there is lost, though most of it is not
@@ -32,6 +34,10 @@ export async function mkfs(disk: Disk, options: MkfsOptions): Promise<Formatted>
 
 function format(target: Target, options: MkfsOptions): Formatted {
   switch (options.type) {
+    case "ext2":
+    case "ext3":
+    case "ext4":
+      return formatExt(target, options);
     case "swap":
       return formatSwap(target, options);
     // The compiler sees no other type, but a caller without types may have one.
