@@ -26,3 +26,5 @@ export type {
 } from "./recorder-disk.ts";
 export { OverlayDisk } from "./overlay-disk.ts";
 export type { Change, OverlayDiskOptions } from "./overlay-disk.ts";
+export { HTTP_CHUNK_BYTES, HttpDisk } from "./http-disk.ts";
+export type { HttpDiskOptions } from "./http-disk.ts";
