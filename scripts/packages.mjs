@@ -39,6 +39,8 @@ export const references = {
   exfatprogs: "mkfs.exfat",
   "squashfs-tools": "mksquashfs",
   "erofs-utils": "mkfs.erofs",
+  attr: "setfattr",
+  acl: "setfacl",
   fdisk: "sfdisk",
   gdisk: "sgdisk",
   "util-linux": "losetup",
