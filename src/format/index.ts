@@ -1,4 +1,5 @@
 // Making file systems and partition tables, without a kernel.
+export type { BtrfsOptions } from "./btrfs/btrfs.ts";
 export { MkfsError } from "./errors.ts";
 export type { MkfsErrorCode } from "./errors.ts";
 export type { ExtFeature } from "./ext/features.ts";
@@ -7,3 +8,4 @@ export type { CommonOptions, Formatted } from "./formatter.ts";
 export { mkfs } from "./mkfs.ts";
 export type { MkfsOptions } from "./mkfs.ts";
 export type { SwapOptions } from "./swap.ts";
+export type { FatBits, VfatOptions } from "./vfat.ts";

@@ -2,6 +2,8 @@
 
 import type { Disk } from "../disk/disk.ts";
 import { systemRandom } from "../machine/random.ts";
+import { formatBtrfs } from "./btrfs/btrfs.ts";
+import type { BtrfsOptions } from "./btrfs/btrfs.ts";
 import { invalid, MkfsError } from "./errors.ts";
 import { formatExt } from "./ext4.ts";
 import type { ExtOptions } from "./ext4.ts";
@@ -9,10 +11,12 @@ import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { ImageWriter } from "./image-writer.ts";
 import { formatSwap } from "./swap.ts";
 import type { SwapOptions } from "./swap.ts";
+import { formatVfat } from "./vfat.ts";
+import type { VfatOptions } from "./vfat.ts";
 import { wipe } from "./wipe.ts";
 
 /** What to make; `type` says which options there are. */
-export type MkfsOptions = ExtOptions | SwapOptions;
+export type MkfsOptions = ExtOptions | VfatOptions | SwapOptions | BtrfsOptions;
 
 /**
  * Make a file system on a disk, or on a part of it. What was there is lost, though most of it is not
@@ -34,12 +38,16 @@ export async function mkfs(disk: Disk, options: MkfsOptions): Promise<Formatted>
 
 function format(target: Target, options: MkfsOptions): Formatted {
   switch (options.type) {
+    case "btrfs":
+      return formatBtrfs(target, options);
     case "ext2":
     case "ext3":
     case "ext4":
       return formatExt(target, options);
     case "swap":
       return formatSwap(target, options);
+    case "vfat":
+      return formatVfat(target, options);
     // The compiler sees no other type, but a caller without types may have one.
     default:
       throw unknownType(options);
