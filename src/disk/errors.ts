@@ -4,6 +4,7 @@
 export type DiskErrorCode =
   | "EACCES"
   | "EBADF"
+  | "EBUSY"
   | "EINVAL"
   | "EIO"
   | "EISDIR"
