@@ -171,6 +171,9 @@ function timeAsKept(fact: Fact, keeps: Keeps, meant: bigint): bigint {
   return mtimeNs - (((mtimeNs % keeps.timeGrainNs) + keeps.timeGrainNs) % keeps.timeGrainNs);
 }
 
+/** XFS shows its access control lists twice. */
+const TWINS = /^trusted\.SGI_ACL_/;
+
 /** The facts that are left where not all is kept, and what was meant, if that is something else. */
 export function asKept(facts: Facts, keeps: Keeps, meant?: Facts): Facts {
   const kept = new Map<string, Fact>();
@@ -181,6 +184,7 @@ export function asKept(facts: Facts, keeps: Keeps, meant?: Facts): Facts {
     const wanted = Object.entries(fact.xattrs).filter(
       ([name, value]) =>
         keeps.xattrs.some((start) => name.startsWith(start)) &&
+        !TWINS.test(name) &&
         value.length / 2 <= keeps.xattrBytes,
     );
     kept.set(path, {

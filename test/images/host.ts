@@ -10,7 +10,6 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -19,13 +18,12 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { EVERYTHING, hashOf, isSparse, linkFinder } from "./facts.ts";
 import type { Fact, Facts, Keeps } from "./facts.ts";
 import { pathOf } from "./guest.ts";
-import { run, runWith, temporaryFolder } from "./native.ts";
+import { emptyImage, run, runWith, temporaryFolder } from "./native.ts";
 import { heldItems } from "./sample.ts";
 import type { Item } from "./sample.ts";
 
@@ -220,7 +218,30 @@ function readXattrs(root: string): Map<string, Record<string, string>> {
 
 /** Whether this machine's kernel mounts these images, for this user. */
 export function mountsNatively(images: readonly string[], type: string, options: string): boolean {
-  return isRoot && works(() => withNativeMount(images, type, options, () => {}));
+  return hasLoops() && works(() => withNativeMount(images, type, options, () => {}));
+}
+
+/** Block devices of images, as long as a function runs. */
+export function withLoops<T>(images: readonly string[], use: (devices: string[]) => T): T {
+  const loops: string[] = [];
+  try {
+    for (const image of images) loops.push(run("losetup", "-f", "--show", image).trim());
+    return use(loops);
+  } finally {
+    for (const loop of loops) run("losetup", "-d", loop);
+  }
+}
+
+let loopsWork: boolean | undefined;
+
+/** Whether this machine makes block devices of images, for this user. */
+export function hasLoops(): boolean {
+  if (loopsWork === undefined) {
+    using folder = temporaryFolder();
+    const image = emptyImage(join(folder.path, "image"), 1);
+    loopsWork = isRoot && works(() => withLoops([image], () => {}));
+  }
+  return loopsWork;
 }
 
 /** Have this machine's kernel mount images, of one file system, as long as a function runs. */
@@ -230,20 +251,17 @@ export function withNativeMount<T>(
   options: string,
   use: (folder: string) => T,
 ): T {
-  const folder = mkdtempSync(join(tmpdir(), "liblinux-mount-"));
-  const loops: string[] = [];
-  try {
-    for (const image of images) loops.push(run("losetup", "-f", "--show", image).trim());
-    const [first = "", ...others] = loops;
+  using parent = temporaryFolder();
+  const folder = join(parent.path, "mount");
+  mkdirSync(folder);
+  return withLoops(images, ([first = "", ...others]) => {
     const all = [options, ...others.map((loop) => `device=${loop}`)].filter(Boolean).join(",");
     run("mount", "-t", type, ...(all ? ["-o", all] : []), first, folder);
     try {
       return use(folder);
     } finally {
       run("umount", folder);
+      rmdirSync(folder);
     }
-  } finally {
-    for (const loop of loops) run("losetup", "-d", loop);
-    rmdirSync(folder);
-  }
+  });
 }

@@ -28,7 +28,7 @@ export interface Writer {
   /** What it keeps of what the format could. */
   readonly keeps?: Partial<Keeps>;
   /** Files that it gets wrong. */
-  readonly omits?: readonly string[];
+  readonly omits?: (path: string) => boolean;
   /** Makes the file system, with the files. */
   write(images: readonly string[], folder: string): void;
 }
@@ -163,7 +163,7 @@ async function readsNative(kernel: Kernel, format: Format, writer: Writer): Prom
   const source = join(folder.path, "source");
   mkdirSync(source);
   const keeps = both(both(keepsOf(format), HOST), writer.keeps ?? {});
-  const items = sample(FILES).filter(({ path }) => !writer.omits?.includes(path));
+  const items = sample(FILES).filter(({ path }) => !writer.omits?.(path));
   writeNativeTree(source, items, keeps);
   const images = makeImages(folder.path, format);
   writer.write(images, source);
