@@ -217,6 +217,31 @@ suite("partitions", () => {
     });
   }
 
+  for (const [what, at, length] of [
+    ["header", 512, 8],
+    ["header's checksum", 512 + 16, 4],
+    ["entries", 1024, 512],
+  ] as const) {
+    test(`gpt: the copy at the end counts where the ${what} is damaged`, async () => {
+      const path = emptyImage(join(folder.path, "damaged.img"), 40);
+      runWith("label: gpt\nsize=10MiB\n\nsize=5MiB, name=two\n", "sfdisk", "--quiet", path);
+      const bytes = readFileSync(path);
+      bytes.fill(0x55, at, at + length);
+      await using device = await attachDisk(kernel, new MemoryDisk(bytes));
+      assert.equal((await device.table())?.fromBackup, true);
+      const found = (await device.partitions()).map(({ number, startBytes, sizeBytes, entry }) => [
+        number,
+        startBytes >> 20,
+        sizeBytes >> 20,
+        entry?.name,
+      ]);
+      assert.deepEqual(found, [
+        [1, 1, 10, undefined],
+        [2, 11, 5, "two"],
+      ]);
+    });
+  }
+
   test("file systems inside are volumes", async () => {
     const path = emptyImage(join(folder.path, "volumes.img"), 64);
     runWith("label: gpt\nstart=2048, size=16MiB\ntype=swap\n", "sfdisk", "--quiet", path);

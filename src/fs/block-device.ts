@@ -9,6 +9,7 @@ import { VirtioBlock } from "../virtio/block.ts";
 import type { VirtioDevice } from "../virtio/device.ts";
 import { listNames } from "./directory.ts";
 import { readText, withReader } from "./files.ts";
+import { addFromBackup } from "./partition-devices.ts";
 import { readPartitionTable } from "./partitions.ts";
 import type { PartitionTable, TableEntry } from "./partitions.ts";
 
@@ -73,7 +74,9 @@ export async function attachDisk(
   await host.plug(device);
   try {
     const name = await findBySerial(host.init, serial);
-    return new BlockDevice(host, device, name);
+    const attached = new BlockDevice(host, device, name);
+    await attached.completePartitions();
+    return attached;
   } catch (error) {
     await host.unplug(device).catch(() => {});
     throw error;
@@ -139,7 +142,13 @@ export class BlockDevice {
     ));
   }
 
-  /** The partitions that the kernel found, by number. */
+  /** @internal Make devices of the partitions that only the table's copy has. */
+  async completePartitions(): Promise<void> {
+    const table = await this.table();
+    if (table) await addFromBackup(this.#host.init, this.path, table);
+  }
+
+  /** The partitions, by number. */
   async partitions(): Promise<Partition[]> {
     const { init } = this.#host;
     const folder = `/sys/block/${this.name}`;

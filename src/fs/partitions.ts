@@ -3,11 +3,14 @@
 // Layouts: GPT is from the UEFI specification 2.10, chapter 5.3; MBR, which no standard defines,
 // is as block/partitions/msdos.c of the kernel reads it.
 
+import { crc32 } from "../format/checksum.ts";
 import { Fields } from "./bytes.ts";
 import type { ReadAt } from "./files.ts";
 
 /** A partition, as the table has it. */
 export interface TableEntry {
+  /** From 1, as the kernel counts. */
+  readonly number: number;
   readonly startBytes: number;
   readonly sizeBytes: number;
   /** The type's number: a GUID, or two hexadecimal digits. */
@@ -26,6 +29,8 @@ export interface PartitionTable {
   readonly type: "gpt" | "mbr";
   /** The disk's GUID, or its 32-bit signature in hexadecimal. */
   readonly id: string | undefined;
+  /** GPT: the table at the start is damaged, this is the copy at the disk's end. */
+  readonly fromBackup: boolean;
   readonly entries: readonly TableEntry[];
 }
 
@@ -94,9 +99,10 @@ export async function readPartitionTable(
   const protective = [0, 1, 2, 3].some((i) => first.u8(446 + 16 * i + 4) === 0xee);
   if (protective) {
     const lastBlock = Math.floor(sizeBytes / blockBytes) - 1;
-    const table =
-      (await readGpt(read, 1, blockBytes)) ?? (await readGpt(read, lastBlock, blockBytes));
+    const table = await readGpt(read, 1, blockBytes);
     if (table) return table;
+    const backup = await readGpt(read, lastBlock, blockBytes);
+    if (backup) return { ...backup, fromBackup: true };
   }
   return readMbr(read, first, blockBytes);
 }
@@ -110,8 +116,10 @@ async function readGpt(
   if (!header.is(0, "EFI PART")) return null;
   const count = Math.min(header.u32(80), MAX_ENTRIES);
   const entryBytes = header.u32(84);
-  if (entryBytes < 128 || entryBytes > 4096) return null;
+  if (entryBytes < 128 || entryBytes > 4096 || header.u64(24) !== block) return null;
+  if (!isIntact(header)) return null;
   const bytes = await read(header.u64(72) * blockBytes, count * entryBytes);
+  if (count === header.u32(80) && crc32(bytes) !== header.u32(88)) return null;
   const entries: TableEntry[] = [];
   for (let at = 0; at + entryBytes <= bytes.length; at += entryBytes) {
     const entry = new Fields(bytes.subarray(at, at + entryBytes));
@@ -119,6 +127,7 @@ async function readGpt(
     if (/^[0-]*$/.test(typeId)) continue;
     const first = entry.u64(32);
     entries.push({
+      number: at / entryBytes + 1,
       startBytes: first * blockBytes,
       sizeBytes: (entry.u64(40) - first + 1) * blockBytes,
       typeId,
@@ -128,7 +137,16 @@ async function readGpt(
       bootable: (entry.u32(48) & 4) !== 0,
     });
   }
-  return { type: "gpt", id: header.guid(56), entries };
+  return { type: "gpt", id: header.guid(56), fromBackup: false, entries };
+}
+
+/** Whether a GPT header has the checksum that it says, taken with that field as 0. */
+function isIntact(header: Fields): boolean {
+  const lengthBytes = header.u32(12);
+  if (lengthBytes < 92 || lengthBytes > header.bytes.length) return false;
+  const bytes = header.bytes.slice(0, lengthBytes);
+  bytes.fill(0, 16, 20);
+  return crc32(bytes) === header.u32(16);
 }
 
 const EXTENDED = new Set([0x05, 0x0f, 0x85]);
@@ -166,6 +184,7 @@ async function readMbr(
   const entries: TableEntry[] = [];
   const add = (entry: MbrEntry, start: number, number: number) =>
     entries.push({
+      number,
       startBytes: start * blockBytes,
       sizeBytes: entry.length * blockBytes,
       typeId: entry.type.toString(16).padStart(2, "0"),
@@ -188,5 +207,5 @@ async function readMbr(
     const next = parts.find((part) => part.length && EXTENDED.has(part.type));
     at = next ? extended!.start + next.start : 0;
   }
-  return { type: "mbr", id: id === "00000000" ? undefined : id, entries };
+  return { type: "mbr", id: id === "00000000" ? undefined : id, fromBackup: false, entries };
 }
