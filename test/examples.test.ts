@@ -29,6 +29,10 @@ suite("examples", () => {
       args: [image],
       says: /^\/dev\/vda: ext4 sample\n[^]* {2}hello\.txt\n/,
     },
+    "ftp-server.ts": {
+      args: [image],
+      says: /^volume 0 \(ext4 "sample"\) is at ftp:\/\/127\.0\.0\.1:\d+\/\n[^]* hello\.txt\r\n[^]*221 /,
+    },
     "write-image.ts": {
       args: [image, written],
       says: /written\.img has a new file, note\.txt\n$/,

@@ -80,6 +80,25 @@ outside of TARGET, whatever names and links the image has. A file appears when i
 ${KERNEL_OPTIONS}`,
     load: async () => (await import("./cp.ts")).cp,
   },
+  serve: {
+    usage: "serve ftp [--write] --user NAME:PASSWORD[:UID[:GID]]... IMAGE[:VOLUME][:/PATH]",
+    about: "serve a volume of an image by FTP until it is interrupted",
+    details: `Prints the address when it listens. On SIGINT and SIGTERM sessions are ended, the volume is
+unmounted, and all that was written is in the image. With /PATH that directory is all there is.
+
+  --write          let users change files (default: everything is read-only)
+  --user USER      somebody who may log in; can be repeated. Without UID with all rights
+  --anonymous      let anybody in, as user 65534 (nobody)
+  --host HOST      the address to listen at (default 127.0.0.1: this machine only)
+  --port N         default 2121; 0 is any that is free
+  --tls-cert FILE  a certificate in PEM, with its chain: clients may use TLS (AUTH TLS)
+  --tls-key FILE   its private key in PEM
+  --json           print a JSON object on one line instead of the address
+${KERNEL_OPTIONS}
+
+  liblinux serve ftp --user me:secret disk.img:2`,
+    load: async () => (await import("./serve.ts")).serve,
+  },
 };
 
 export function findVerb(name: string): Verb {

@@ -1,0 +1,4 @@
+// Volumes of a kernel, served by FTP.
+export type { FtpHost, FtpIdentity, FtpOptions, FtpTls, FtpUser } from "./options.ts";
+export { FtpServer, serveFtp } from "./server.ts";
+export type { FtpSession } from "./server.ts";
