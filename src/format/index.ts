@@ -2,6 +2,7 @@
 export type { BtrfsOptions } from "./btrfs/btrfs.ts";
 export { MkfsError } from "./errors.ts";
 export type { MkfsErrorCode } from "./errors.ts";
+export type { ExfatOptions } from "./exfat.ts";
 export type { ExtFeature } from "./ext/features.ts";
 export type { ExtOptions } from "./ext4.ts";
 export type { CommonOptions, Formatted } from "./formatter.ts";

@@ -5,6 +5,8 @@ import { systemRandom } from "../machine/random.ts";
 import { formatBtrfs } from "./btrfs/btrfs.ts";
 import type { BtrfsOptions } from "./btrfs/btrfs.ts";
 import { invalid, MkfsError } from "./errors.ts";
+import { formatExfat } from "./exfat.ts";
+import type { ExfatOptions } from "./exfat.ts";
 import { formatExt } from "./ext4.ts";
 import type { ExtOptions } from "./ext4.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
@@ -14,9 +16,17 @@ import type { SwapOptions } from "./swap.ts";
 import { formatVfat } from "./vfat.ts";
 import type { VfatOptions } from "./vfat.ts";
 import { wipe } from "./wipe.ts";
+import { formatXfs } from "./xfs/xfs.ts";
+import type { XfsOptions } from "./xfs/xfs.ts";
 
 /** What to make; `type` says which options there are. */
-export type MkfsOptions = ExtOptions | VfatOptions | SwapOptions | BtrfsOptions;
+export type MkfsOptions =
+  | ExtOptions
+  | VfatOptions
+  | ExfatOptions
+  | SwapOptions
+  | BtrfsOptions
+  | XfsOptions;
 
 /**
  * Make a file system on a disk, or on a part of it. What was there is lost, though most of it is not
@@ -40,10 +50,14 @@ function format(target: Target, options: MkfsOptions): Formatted {
   switch (options.type) {
     case "btrfs":
       return formatBtrfs(target, options);
+    case "exfat":
+      return formatExfat(target, options);
     case "ext2":
     case "ext3":
     case "ext4":
       return formatExt(target, options);
+    case "xfs":
+      return formatXfs(target, options);
     case "swap":
       return formatSwap(target, options);
     case "vfat":
