@@ -54,7 +54,11 @@ async function jsonOf(path: string, image: Image, looked: readonly Looked[]): Pr
     image: path,
     size: device.sizeBytes,
     sectorSize: device.disk.blockSizeBytes,
-    partitionTable: table && { type: table.type, id: table.id ?? null },
+    partitionTable: table && {
+      type: table.type,
+      id: table.id ?? null,
+      fromBackup: table.fromBackup,
+    },
     volumes: looked.map(({ volume, usage, problem }) => ({
       number: volume.number,
       start: volume.startBytes,
@@ -94,7 +98,7 @@ async function textOf(path: string, image: Image, looked: readonly Looked[]): Pr
   const [device] = image.devices;
   const partitions = await device.table();
   const kind = partitions
-    ? `${partitions.type.toUpperCase()} partition table${partitions.id ? ` ${partitions.id}` : ""}`
+    ? `${partitions.type.toUpperCase()} partition table${partitions.id ? ` ${partitions.id}` : ""}${partitions.fromBackup ? " (its copy: the first one is damaged)" : ""}`
     : "no partition table";
   const head = `${styled("bold", printable(path))}: ${formatBytes(device.sizeBytes)}, ${kind}\n\n`;
   const header = ["VOLUME", "START", "SIZE", "CONTENT", "LABEL", "UUID", "USED", "PARTITION"];

@@ -3,11 +3,9 @@
 import { BTRFS_IOC_RESIZE } from "../abi/constants/btrfs.ts";
 import { EXT4_IOC_RESIZE_FS } from "../abi/constants/ext4.ts";
 import { F2FS_IOC_RESIZE_FS } from "../abi/constants/f2fs.ts";
-import { O_RDONLY } from "../abi/constants/fcntl.ts";
-import { BLKPG, BLKPG_RESIZE_PARTITION } from "../abi/constants/ioctl.ts";
+import { BLKPG_RESIZE_PARTITION } from "../abi/constants/ioctl.ts";
 import { XFS_IOC_FSGEOMETRY, XFS_IOC_FSGROWFSDATA } from "../abi/constants/xfs.ts";
 import { viewOf } from "../abi/struct.ts";
-import { BlkpgIoctlArg, BlkpgPartition } from "../abi/structs/block.ts";
 import { BtrfsIoctlVolArgs } from "../abi/structs/btrfs.ts";
 import { XfsFsopGeom, XfsGrowfsData } from "../abi/structs/xfs.ts";
 import { SystemError } from "../syscall/errors.ts";
@@ -16,6 +14,7 @@ import { DeviceNotFoundError } from "./block-device.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { blockBytesOf, deviceBytes, filesystemOf } from "./filesystem.ts";
 import type { FilesystemFacts } from "./filesystem.ts";
+import { changePartition } from "./partition-devices.ts";
 import { checkBytes } from "./range.ts";
 import { pathOf, withDescriptor } from "./target.ts";
 import type { Target } from "./target.ts";
@@ -204,15 +203,6 @@ export async function resizePartition(
     const numbers = partitions.map((partition) => partition.number).join(", ") || "none";
     throw new DeviceNotFoundError(`${device.path} has no partition ${number}; it has ${numbers}`);
   }
-  // The structure points to another one, so both have to be in the kernel's memory.
-  await using buffer = await process.buffer(BlkpgIoctlArg.size + BlkpgPartition.size);
-  const argument = new BlkpgIoctlArg(buffer.view);
-  argument.op = BLKPG_RESIZE_PARTITION;
-  argument.datalen = BlkpgPartition.size;
-  argument.data = buffer.address + BlkpgIoctlArg.size;
-  const partition = new BlkpgPartition(buffer.view, BlkpgIoctlArg.size);
-  partition.start = BigInt(found.startBytes);
-  partition.length = BigInt(sizeBytes);
-  partition.pno = number;
-  await withDescriptor(process, device.path, (fd) => process.ioctl(fd, BLKPG, buffer), O_RDONLY);
+  const range = { number, startBytes: found.startBytes, sizeBytes };
+  await changePartition(process, device.path, BLKPG_RESIZE_PARTITION, range);
 }
