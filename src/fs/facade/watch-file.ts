@@ -1,0 +1,136 @@
+// Changes of a file's status, by looking at it again and again: fs.watchFile().
+
+import { errno } from "../../abi/errno.ts";
+import type { Name, PathLike } from "./arguments.ts";
+import { toBag, toFunction, toInteger, toName } from "./arguments.ts";
+import { Emitter } from "./emitter.ts";
+import { decode } from "./encoding.ts";
+import { failedWith } from "./errors.ts";
+import type { Operations } from "./operations.ts";
+import { BigIntStats, Stats } from "./stats.ts";
+
+const DEFAULT_INTERVAL_MS = 5007;
+const STATX_BYTES = 256;
+
+export interface WatchFileOptions {
+  readonly bigint?: boolean | undefined;
+  /** Accepted as Node has it: the timer holds the runtime, wherever timers do. */
+  readonly persistent?: boolean | undefined;
+  /** In milliseconds; default 5007. */
+  readonly interval?: number | undefined;
+}
+
+export type WatchFileListener = (current: never, previous: never) => void;
+
+type Status = Stats | BigIntStats;
+
+/** Of what is not there: all zeroes. */
+function nothing(bigint: boolean): Status {
+  const view = new DataView(new ArrayBuffer(STATX_BYTES));
+  return bigint ? new BigIntStats(view) : new Stats(view);
+}
+
+const sameStatus = (a: Status, b: Status) =>
+  a.ctimeMs === b.ctimeMs && a.mtimeMs === b.mtimeMs && a.ino === b.ino && a.size === b.size;
+
+/** Looks at one file. */
+export class StatWatcher extends Emitter {
+  readonly #look: () => Promise<Status>;
+  readonly #bigint: boolean;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #previous: Status | null = null;
+  #looking = false;
+
+  /** @internal Use `fs.watchFile()`. */
+  constructor(operations: Operations, name: Name, bigint: boolean, intervalMs: number) {
+    super();
+    this.#bigint = bigint;
+    this.#look = async () => (await operations.stat(name, { bigint })) as Status;
+    this.#timer = setInterval(() => void this.#tick(), intervalMs);
+    void this.#tick();
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      const current = await this.#status();
+      const previous = this.#previous;
+      this.#previous = current;
+      if (this.#timer === undefined) return;
+      // What is not there at first is told, as Node does.
+      if (previous ? !sameStatus(previous, current) : Number(current.mode) === 0)
+        queueMicrotask(() => void this.emit("change", current, previous ?? current));
+    } catch {
+      // The kernel or the process ended: there is nothing to look at any more.
+      this.stop();
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #status(): Promise<Status> {
+    try {
+      return await this.#look();
+    } catch (error) {
+      if (failedWith(error, errno.ENOENT, errno.ENOTDIR)) return nothing(this.#bigint);
+      throw error;
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+}
+
+/** The files that an fs object looks at. */
+export class FileWatches {
+  readonly #operations: Operations;
+  readonly #watchers = new Map<string, StatWatcher>();
+
+  constructor(operations: Operations) {
+    this.#operations = operations;
+  }
+
+  watch(path: PathLike, given: unknown, listener?: WatchFileListener): StatWatcher {
+    const told = toFunction(typeof given === "function" ? given : listener, "listener");
+    const options = typeof given === "function" ? {} : toBag<WatchFileOptions>(given);
+    const { interval = DEFAULT_INTERVAL_MS, bigint = false } = options;
+    const name = toName(path);
+    const key = keyOf(name);
+    let watcher = this.#watchers.get(key);
+    if (!watcher) {
+      const intervalMs = toInteger(interval, "interval", 0);
+      watcher = new StatWatcher(this.#operations, name, bigint, intervalMs);
+      this.#watchers.set(key, watcher);
+    }
+    return watcher.on("change", told as WatchFileListener);
+  }
+
+  unwatch(path: PathLike, listener?: WatchFileListener): void {
+    const key = keyOf(toName(path));
+    const watcher = this.#watchers.get(key);
+    if (!watcher) return;
+    if (listener) watcher.off("change", listener);
+    else watcher.removeAllListeners("change");
+    if (watcher.listenerCount("change")) return;
+    watcher.stop();
+    this.#watchers.delete(key);
+  }
+
+  end(): void {
+    for (const watcher of this.#watchers.values()) watcher.stop();
+    this.#watchers.clear();
+  }
+}
+
+const keyOf = (name: Name) => (typeof name === "string" ? name : decode(name));

@@ -1,0 +1,275 @@
+// Changes of files, by inotify(7): as events, and one by one.
+//
+// Invariants: a watch has one inotify descriptor, which is closed when its loop ends; the loop ends
+// when the signal does, or when what is watched cannot be read any more.
+
+import { O_CLOEXEC } from "../../abi/constants/fcntl.ts";
+import {
+  IN_ATTRIB,
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_DONT_FOLLOW,
+  IN_ISDIR,
+  IN_MODIFY,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  IN_MOVE_SELF,
+  IN_ONLYDIR,
+  IN_Q_OVERFLOW,
+} from "../../abi/constants/inotify.ts";
+import { DT_DIR } from "../../abi/constants/stat.ts";
+import { errno } from "../../abi/errno.ts";
+import { InotifyEvent } from "../../abi/structs/io.ts";
+import type { Name } from "./arguments.ts";
+import { scan } from "./directory.ts";
+import { Emitter } from "./emitter.ts";
+import { decode } from "./encoding.ts";
+import type { Encoding } from "./encoding.ts";
+import { abortError, failedWith } from "./errors.ts";
+import { translated } from "./files.ts";
+import type { Files } from "./files.ts";
+import { append, basename } from "./paths.ts";
+import { asBytes } from "./runtime.ts";
+import type { Bytes } from "./runtime.ts";
+
+/** What is told, as libuv has it. */
+const CHANGES = IN_ATTRIB | IN_MODIFY;
+const MASK =
+  CHANGES | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_MOVED_FROM | IN_MOVED_TO;
+/** Room for many events; the longest has 272 bytes. */
+const EVENTS_BYTES = 4096;
+const AT = InotifyEvent.offsets;
+
+export interface Change<N = string | Bytes | null> {
+  /** "rename" if a name came or went, else "change". */
+  readonly eventType: "rename" | "change";
+  readonly filename: N;
+}
+
+export interface WatchOptions {
+  /** Default utf8; "buffer" for bytes. */
+  readonly encoding?: string | null | undefined;
+  /** Nothing here holds the runtime; accepted as Node has it. */
+  readonly persistent?: boolean | undefined;
+  /** With all directories below, also those made later. Default false. */
+  readonly recursive?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Told = (change: Change) => void;
+
+/** A watch that is set up: it runs until its signal. */
+export class Watch {
+  readonly #files: Files;
+  readonly #fd: number;
+  readonly #encoding: Encoding | "buffer";
+  /** The directory of a watch descriptor, from where the watch began. */
+  readonly #places = new Map<number, Name>();
+  readonly #path: Name;
+  readonly #recursive: boolean;
+
+  private constructor(
+    files: Files,
+    fd: number,
+    path: Name,
+    encoding: Encoding | "buffer",
+    recursive: boolean,
+  ) {
+    this.#files = files;
+    this.#fd = fd;
+    this.#path = path;
+    this.#encoding = encoding;
+    this.#recursive = recursive;
+  }
+
+  static async start(
+    files: Files,
+    path: Name,
+    encoding: Encoding | "buffer",
+    recursive: boolean,
+  ): Promise<Watch> {
+    let fd: number;
+    try {
+      // IN_CLOEXEC has O_CLOEXEC's value.
+      fd = await files.process.inotify_init1(O_CLOEXEC);
+    } catch (error) {
+      throw translated(error, "watch", path);
+    }
+    const watch = new Watch(files, fd, path, encoding, recursive);
+    try {
+      await watch.#add("", 0);
+      if (recursive) await watch.#addBelow("");
+      return watch;
+    } catch (error) {
+      await files.close(fd).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #add(place: Name, flags: number): Promise<void> {
+    const path = place.length ? append(this.#path, place) : this.#path;
+    const wd = await this.#files.onPath("watch", path, (_slot, name) =>
+      this.#files.process.inotify_add_watch(this.#fd, name, MASK | flags),
+    );
+    this.#places.set(wd, place);
+  }
+
+  async #addBelow(place: Name): Promise<void> {
+    const path = place.length ? append(this.#path, place) : this.#path;
+    try {
+      if (place.length) await this.#add(place, IN_ONLYDIR | IN_DONT_FOLLOW);
+      for (const { name, type } of await scan(this.#files, path, "buffer"))
+        if (type === DT_DIR) await this.#addBelow(append(place, name));
+    } catch (error) {
+      // It went away meanwhile, or is no directory.
+      if (!failedWith(error, errno.ENOENT, errno.ENOTDIR)) throw error;
+    }
+  }
+
+  /** Tell of changes until the signal ends it. */
+  async run(signal: AbortSignal, told: Told): Promise<void> {
+    const { process } = this.#files;
+    const buffer = new Uint8Array(EVENTS_BYTES);
+    try {
+      for (;;) {
+        const length = await process.read(this.#fd, buffer, buffer.length, { signal });
+        await this.#tell(buffer.subarray(0, length), told);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw translated(error, "watch", this.#path);
+    } finally {
+      await process.close(this.#fd).catch(() => {});
+    }
+  }
+
+  async #tell(bytes: Uint8Array, told: Told): Promise<void> {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < bytes.length;) {
+      const wd = view.getInt32(at + AT.wd, true);
+      const mask = view.getUint32(at + AT.mask, true);
+      const length = view.getUint32(at + AT.len, true);
+      const start = at + AT.name;
+      at = start + length;
+      const place = this.#places.get(wd);
+      if (place === undefined && !(mask & IN_Q_OVERFLOW)) continue;
+      const name = length ? bytes.slice(start, bytes.indexOf(0, start)) : null;
+      const where = name ? append(place ?? "", name) : place;
+      if (this.#recursive && name && mask & IN_ISDIR && mask & (IN_CREATE | IN_MOVED_TO))
+        await this.#addBelow(where!);
+      // A directory below tells its parent's watch of its own end.
+      if (place?.length && !name) continue;
+      if (mask & CHANGES) told({ eventType: "change", filename: this.#shown(where) });
+      if (mask & MASK & ~CHANGES) told({ eventType: "rename", filename: this.#shown(where) });
+    }
+  }
+
+  /** Of a change of what is watched itself, its own name. */
+  #shown(place: Name | undefined): string | Bytes {
+    const name = place?.length
+      ? place
+      : basename(typeof this.#path === "string" ? this.#path : decode(this.#path));
+    const bytes = typeof name === "string" ? new TextEncoder().encode(name) : name;
+    return this.#encoding === "buffer" ? asBytes(bytes) : decode(bytes, this.#encoding);
+  }
+}
+
+/** Tells of changes by events: "change", "error", "close". */
+export class FSWatcher extends Emitter {
+  readonly #end = new AbortController();
+  #closed = false;
+
+  /** @internal Use `fs.watch()`. */
+  constructor(start: () => Promise<Watch>, signal: AbortSignal | undefined) {
+    super();
+    const close = () => this.close();
+    if (signal?.aborted) queueMicrotask(close);
+    else signal?.addEventListener("abort", close, { once: true });
+    void this.#run(start).finally(() => signal?.removeEventListener("abort", close));
+  }
+
+  async #run(start: () => Promise<Watch>): Promise<void> {
+    try {
+      const watch = await start();
+      await watch.run(this.#end.signal, ({ eventType, filename }) => {
+        if (!this.#closed) this.emit("change", eventType, filename);
+      });
+    } catch (error) {
+      // Not from within a promise: nobody would see it.
+      if (!this.#closed) queueMicrotask(() => void this.emit("error", error));
+    }
+  }
+
+  /** Stop. Emits "close". */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#end.abort();
+    queueMicrotask(() => void this.emit("close"));
+  }
+
+  /** Nothing here holds the runtime. */
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+}
+
+/** How many changes may wait to be read. */
+const DEFAULT_MAX_QUEUE = 2048;
+
+export interface WatchIteratorOptions extends WatchOptions {
+  /** How many changes may wait. Default 2048. */
+  readonly maxQueue?: number | undefined;
+  /** What happens to more: they are left out, or end the iteration. Default "ignore". */
+  readonly overflow?: "ignore" | "throw" | undefined;
+}
+
+/** Changes one by one, until the signal or the end of the loop. */
+export async function* changes(
+  start: () => Promise<Watch>,
+  options: WatchIteratorOptions,
+): AsyncGenerator<Change, undefined> {
+  const { signal, maxQueue = DEFAULT_MAX_QUEUE, overflow = "ignore" } = options;
+  if (signal?.aborted) throw abortError(signal);
+  const end = new AbortController();
+  const queue: Change[] = [];
+  let wake = Promise.withResolvers<void>();
+  const ended: { why: Error | null } = { why: null };
+  const abort = () => {
+    ended.why = abortError(signal!);
+    wake.resolve();
+  };
+  signal?.addEventListener("abort", abort, { once: true });
+  const running = (await start())
+    .run(end.signal, (change) => {
+      if (queue.length < maxQueue) queue.push(change);
+      else if (overflow === "throw")
+        ended.why = Object.assign(new Error(`more than ${maxQueue} changes wait`), {
+          code: "ERR_FS_WATCH_QUEUE_OVERFLOW",
+        });
+      wake.resolve();
+    })
+    .catch((error: unknown) => {
+      ended.why = error as Error;
+      wake.resolve();
+    });
+  try {
+    for (;;) {
+      if (ended.why) throw ended.why;
+      const change = queue.shift();
+      if (change) yield change;
+      else {
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    end.abort();
+    await running;
+  }
+}
