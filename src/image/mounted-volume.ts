@@ -1,5 +1,7 @@
 // A volume that is mounted, with its files.
 
+import { createFs } from "../fs/facade/index.ts";
+import type { LinuxFs } from "../fs/facade/index.ts";
 import type { Mount } from "../fs/mount.ts";
 import type { Usage } from "../fs/stat.ts";
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
@@ -13,6 +15,8 @@ export class MountedVolume implements AsyncDisposable {
   readonly mount: Mount;
   /** Its root directory is the volume's: whatever names and links there are, it reaches nothing else. */
   readonly process: Process;
+  /** Its files, in the shape of `node:fs`. */
+  readonly fs: LinuxFs;
   #unmounted: Promise<void> | null = null;
 
   /** @internal Use {@link Volume.mount}. */
@@ -20,6 +24,7 @@ export class MountedVolume implements AsyncDisposable {
     this.volume = volume;
     this.mount = mount;
     this.process = process;
+    this.fs = createFs(process);
     this.#ended = ended;
   }
 
@@ -42,6 +47,7 @@ export class MountedVolume implements AsyncDisposable {
   }
 
   async #unmount(): Promise<void> {
+    await this.fs[Symbol.asyncDispose]();
     await this.process.exit();
     await this.mount.unmount();
     this.#ended();
