@@ -3,11 +3,13 @@
 import { AT_FDCWD, AT_REMOVEDIR } from "../abi/constants/fcntl.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../abi/constants/mount.ts";
 import { errno } from "../abi/errno.ts";
-import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
+import { InvalidOptionError, KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
 import type { KernelLog, LogRecord } from "../machine/log.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { ensureDirectory, readText, withReader } from "./files.ts";
+import { formatMountOptions } from "./mount-options.ts";
+import type { FilesystemOptions } from "./mount-options.ts";
 import { unmount } from "./mounts.ts";
 import { describeStart, probeDevice } from "./probe.ts";
 import type { Content } from "./probes/content.ts";
@@ -30,8 +32,8 @@ export interface MountOptions {
   type?: string;
   /** Default false. */
   readOnly?: boolean;
-  /** The file system's own options, as mount(8) takes them after -o. */
-  options?: string;
+  /** The file system's own options: as mount(8) takes them after -o, or by name. */
+  options?: string | FilesystemOptions;
   /** Obey device nodes, set-user-ID bits and programs of the file system. Default false. */
   trusted?: boolean;
   /**
@@ -106,19 +108,30 @@ export async function knownTypes(process: Process): Promise<string[]> {
  *
  * @throws {NotMountableError} if there is no file system that the kernel knows
  * @throws {MountError} if the kernel refused it, e.g. because it is damaged
+ * @throws {InvalidOptionError} if `options` name what the file system does not have
  */
 export async function mount(host: MountHost, options: MountOptions): Promise<Mount> {
   const { source } = options;
   const content = await probeDevice(host.init, source);
-  const type = options.type ?? (await typeToMount(host.init, source, content));
+  const { type: named, text } = ownOptions(options);
+  const type = named ?? (await typeToMount(host.init, source, content));
   const target = options.target ?? (await makeTarget(host.init, source));
   try {
-    const journalSkipped = await attempt(host, { ...options, target, type });
+    const journalSkipped = await attempt(host, { ...options, options: text, target, type });
     return new Mount(host.init, { source, target, type, content, journalSkipped }, !options.target);
   } catch (error) {
     if (!options.target) await removeDirectory(host.init, target);
     throw error;
   }
+}
+
+/** The options as text, and the type that is asked for, if any. */
+function ownOptions({ type, options = "" }: MountOptions): { type?: string; text: string } {
+  if (typeof options === "string") return { ...(type && { type }), text: options };
+  const { type: of, ...own } = options;
+  if (type !== undefined && type !== of)
+    throw new InvalidOptionError("options", `they are of ${of}, but the type is ${type}`);
+  return { type: of, text: formatMountOptions(of, own) };
 }
 
 async function typeToMount(
@@ -147,7 +160,7 @@ async function typeToMount(
   );
 }
 
-type Attempt = MountOptions & { target: string; type: string };
+type Attempt = MountOptions & { target: string; type: string; options: string };
 
 /** @returns whether it was mounted without its journal */
 async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
@@ -206,7 +219,7 @@ function linesOf(records: readonly LogRecord[]): string[] {
 const MAX_TARGETS = 10_000;
 
 /** A new directory below /mnt, named after the device. */
-async function makeTarget(process: Process, source: string): Promise<string> {
+export async function makeTarget(process: Process, source: string): Promise<string> {
   await ensureDirectory(process, "/mnt");
   const name = source.slice(source.lastIndexOf("/") + 1);
   for (let i = 1; ; i++) {
@@ -221,7 +234,7 @@ async function makeTarget(process: Process, source: string): Promise<string> {
   }
 }
 
-async function removeDirectory(process: Process, path: string): Promise<void> {
+export async function removeDirectory(process: Process, path: string): Promise<void> {
   try {
     await process.unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
   } catch (error) {
