@@ -1,0 +1,34 @@
+// What a compressed format is to a disk.
+
+import type { ByteSource } from "./input.ts";
+import type { Input } from "./input.ts";
+
+/** A part of the file that can be decompressed by itself. */
+export interface Piece {
+  /** Where it starts in the compressed file. */
+  readonly position: number;
+  /** Where what it holds starts in the image, and how many bytes that are. */
+  readonly start: number;
+  readonly length: number;
+  /** What else its format needs to know. */
+  readonly detail: number;
+}
+
+export interface Format {
+  readonly name: string;
+  /** Whether a file that starts so is of this format. */
+  matches(start: Uint8Array): boolean;
+  /**
+   * The pieces, in order, found without decompressing anything; null if the file does not tell.
+   *
+   * @throws {CorruptError}
+   */
+  index(source: ByteSource): Promise<Piece[] | null>;
+  /**
+   * Decompress the piece that starts where `input` is, or without a piece all to the file's end. What
+   * it yields is valid until the next call.
+   *
+   * @throws {CorruptError}
+   */
+  decode(input: Input, piece: Piece | null): AsyncGenerator<Uint8Array, void>;
+}
