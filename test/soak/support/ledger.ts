@@ -27,6 +27,11 @@ class History<T> {
     return this.#values.length - 1;
   }
 
+  /** Whether the last value is promised. */
+  get settled(): boolean {
+    return this.leastAt(Infinity) === this.index;
+  }
+
   add(value: T, begun: number): void {
     this.#values.push({ value, begun });
   }

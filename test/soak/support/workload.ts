@@ -235,12 +235,14 @@ export class Workload {
     const synchronous = this.#choose.once(5);
     await this.#with(path, O_RDWR | (synchronous ? O_SYNC : 0), async (fd) => {
       const written = file.manner === "blocks" || how === "overwritten" || how === "appended";
+      // O_SYNC is for the bytes of that write, not for what waited before.
+      const promised = synchronous && written && file.content.settled;
       if (file.manner === "blocks") await this.#overwriteBlocks(fd, file);
       else if (how === "overwritten") await this.#overwrite(fd, file);
       else if (how === "appended") await this.#append(fd, file);
       else if (how === "resized") await this.#resize(fd, file);
       else await this.#allocate(fd, file);
-      if (synchronous && written) file.content.promise(this.#now);
+      if (promised) file.content.promise(this.#now);
       else await this.#maybeSync(fd, file);
     });
   }
