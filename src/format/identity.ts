@@ -1,7 +1,7 @@
 // What tells one file system from another: UUIDs, serial numbers, labels.
 
 import type { Random } from "../machine/random.ts";
-import { invalid } from "./errors.ts";
+import { invalid, MkfsError } from "./errors.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -21,9 +21,16 @@ export function newUuid(random: Random): string {
 }
 
 /** A UUID given as an option, in lower case. */
-export function checkUuid(uuid: string, option = "uuid"): string {
+export function checkUuid(
+  uuid: string,
+  option = "uuid",
+  syscall: MkfsError["syscall"] = "mkfs",
+): string {
   if (!UUID.test(uuid))
-    throw invalid(option, `"${uuid}" is no UUID; it has 8-4-4-4-12 hexadecimal digits`);
+    throw new MkfsError("EINVAL", `"${uuid}" is no UUID; it has 8-4-4-4-12 hexadecimal digits`, {
+      option,
+      syscall,
+    });
   return uuid.toLowerCase();
 }
 

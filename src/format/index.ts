@@ -10,3 +10,8 @@ export { mkfs } from "./mkfs.ts";
 export type { MkfsOptions } from "./mkfs.ts";
 export type { SwapOptions } from "./swap.ts";
 export type { FatBits, VfatOptions } from "./vfat.ts";
+export type { XfsOptions } from "./xfs/xfs.ts";
+export type { MadePartition, MadeTable, PartitionSpec } from "./partition-request.ts";
+export { partition } from "./partition-table.ts";
+export type { PartitionOptions } from "./partition-table.ts";
+export type { PartitionTypeName } from "./partition-types.ts";

@@ -4,6 +4,7 @@
 // is as block/partitions/msdos.c of the kernel reads it.
 
 import { crc32 } from "../format/checksum.ts";
+import { EXTENDED_TYPES, GPT_TYPE_NAMES, MBR_TYPE_NAMES } from "../format/partition-types.ts";
 import { Fields } from "./bytes.ts";
 import type { ReadAt } from "./files.ts";
 
@@ -38,55 +39,6 @@ export interface PartitionTable {
 const MAX_ENTRIES = 1024;
 /** The most logical partitions that are followed: the kernel itself stops at 255. */
 const MAX_LOGICAL = 255;
-
-const GPT_TYPES: Readonly<Record<string, string>> = {
-  "c12a7328-f81f-11d2-ba4b-00a0c93ec93b": "EFI system",
-  "21686148-6449-6e6f-744e-656564454649": "BIOS boot",
-  "0fc63daf-8483-4772-8e79-3d69d8477de4": "Linux file system",
-  "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f": "Linux swap",
-  "e6d6d379-f507-44c2-a23c-238f2a3df928": "Linux LVM",
-  "a19d880f-05fc-4d3b-a006-743f0f84911e": "Linux RAID",
-  "933ac7e1-2eb4-4f13-b844-0e14e2aef915": "Linux home",
-  "3b8f8425-20e0-4f3b-907f-1a25a76f98e8": "Linux server data",
-  "bc13c2ff-59e6-4262-a352-b275fd6f7172": "Linux extended boot",
-  "ca7d7ccb-63ed-4c53-861c-1742536059cc": "Linux LUKS",
-  "4f68bce3-e8cd-4db1-96e7-fbcaf984b709": "Linux root (x86-64)",
-  "44479540-f297-41b2-9af7-d131d5f0458a": "Linux root (x86)",
-  "b921b045-1df0-41c3-af44-4c6f280d3fae": "Linux root (arm64)",
-  "69dad710-2ce4-4e3c-b16c-21a1d49abed3": "Linux root (arm)",
-  "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7": "Microsoft basic data",
-  "e3c9e316-0b5c-4db8-817d-f92df00215ae": "Microsoft reserved",
-  "de94bba4-06d1-4d40-a16a-bfd50179d6ac": "Windows recovery",
-  "48465300-0000-11aa-aa11-00306543ecac": "Apple HFS+",
-  "7c3457ef-0000-11aa-aa11-00306543ecac": "Apple APFS",
-  "fe3a2a5d-4f32-41a7-b725-accc3285a309": "ChromeOS kernel",
-  "3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec": "ChromeOS root",
-};
-
-const MBR_TYPES: Readonly<Record<number, string>> = {
-  0x01: "FAT12",
-  0x04: "FAT16 (small)",
-  0x05: "extended",
-  0x06: "FAT16",
-  0x07: "NTFS or exFAT",
-  0x0b: "FAT32",
-  0x0c: "FAT32 (LBA)",
-  0x0e: "FAT16 (LBA)",
-  0x0f: "extended (LBA)",
-  0x81: "Minix",
-  0x82: "Linux swap",
-  0x83: "Linux",
-  0x85: "Linux extended",
-  0x8e: "Linux LVM",
-  0xa5: "FreeBSD",
-  0xa6: "OpenBSD",
-  0xa9: "NetBSD",
-  0xaf: "Apple HFS+",
-  0xda: "raw data",
-  0xee: "GPT protective",
-  0xef: "EFI system",
-  0xfd: "Linux RAID",
-};
 
 /** Read a disk's partition table; null if it has none. Damaged parts are left out. */
 export async function readPartitionTable(
@@ -131,7 +83,7 @@ async function readGpt(
       startBytes: first * blockBytes,
       sizeBytes: (entry.u64(40) - first + 1) * blockBytes,
       typeId,
-      typeName: GPT_TYPES[typeId],
+      typeName: GPT_TYPE_NAMES[typeId],
       name: entry.text(56, 72, "utf-16le") || undefined,
       uuid: entry.guid(16),
       bootable: (entry.u32(48) & 4) !== 0,
@@ -148,8 +100,6 @@ function isIntact(header: Fields): boolean {
   bytes.fill(0, 16, 20);
   return crc32(bytes) === header.u32(16);
 }
-
-const EXTENDED = new Set([0x05, 0x0f, 0x85]);
 
 interface MbrEntry {
   readonly type: number;
@@ -188,23 +138,23 @@ async function readMbr(
       startBytes: start * blockBytes,
       sizeBytes: entry.length * blockBytes,
       typeId: entry.type.toString(16).padStart(2, "0"),
-      typeName: MBR_TYPES[entry.type],
+      typeName: MBR_TYPE_NAMES[entry.type],
       name: undefined,
       uuid: id === "00000000" ? undefined : `${id}-${number.toString(16).padStart(2, "0")}`,
       bootable: entry.active,
     });
   for (const [i, entry] of primary.entries())
     if (entry.type && entry.length) add(entry, entry.start, i + 1);
-  const extended = primary.find((entry) => EXTENDED.has(entry.type));
+  const extended = primary.find((entry) => EXTENDED_TYPES.has(entry.type));
   // A chain of tables, each with one partition and where the next table is.
   let at = extended?.start ?? 0;
   for (let number = 5; at && number < 5 + MAX_LOGICAL; number++) {
     const sector = new Fields(await read(at * blockBytes, 512), 512);
     if (sector.u16(510) !== 0xaa55) break;
     const parts = mbrEntries(sector);
-    const logical = parts.find((part) => part.length && !EXTENDED.has(part.type));
+    const logical = parts.find((part) => part.length && !EXTENDED_TYPES.has(part.type));
     if (logical) add(logical, at + logical.start, number);
-    const next = parts.find((part) => part.length && EXTENDED.has(part.type));
+    const next = parts.find((part) => part.length && EXTENDED_TYPES.has(part.type));
     at = next ? extended!.start + next.start : 0;
   }
   return { type: "mbr", id: id === "00000000" ? undefined : id, fromBackup: false, entries };
