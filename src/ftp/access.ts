@@ -2,11 +2,14 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 
+import { SystemError } from "../syscall/errors.ts";
+import type { Process } from "../syscall/process.ts";
 import type { Commands } from "./command.ts";
 import { FtpError, reply } from "./reply.ts";
 import type { Reply } from "./reply.ts";
 import type { Session } from "./session.ts";
 import { openJail } from "./users.ts";
+import type { Account } from "./users.ts";
 
 /** The level of TLS in words: AUTH's argument, and whether it means PROT P as well. */
 const MECHANISMS: ReadonlyMap<string, boolean> = new Map([
@@ -32,7 +35,7 @@ async function pass(session: Session, argument: Buffer): Promise<Reply | null> {
   preferences.pendingName = null;
   const account = context.users.check(name, argument);
   if (account) {
-    session.logIn(account, await openJail(settings, account.identity));
+    session.logIn(account, await openAccount(session, account));
     session.loginAttempts = 0;
     return reply(230, account.readOnly ? "Logged in; you can read." : "Logged in.");
   }
@@ -45,6 +48,17 @@ async function pass(session: Session, argument: Buffer): Promise<Reply | null> {
     return reply(530, "That is not the password.");
   session.dismiss("Too many wrong passwords.");
   return null;
+}
+
+/** What is wrong with an account is for whoever runs the server to know. */
+async function openAccount({ settings }: Session, account: Account): Promise<Process> {
+  try {
+    return await openJail(settings, account.identity);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    settings.onError(error);
+    throw new FtpError(451, "Your account cannot be used now.");
+  }
 }
 
 async function auth(session: Session, argument: Buffer): Promise<Reply | null> {

@@ -92,6 +92,7 @@ export class PassivePath implements DataPath {
 
   async connect(): Promise<Socket> {
     const socket = await this.#connected.promise;
+    if (socket.destroyed) throw new FtpError(425, "The data connection is gone.");
     this.#claimed = true;
     clearTimeout(this.#timer);
     return socket;

@@ -10,9 +10,10 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 const RECENT_MS = 182 * 86_400_000;
 
 function dateOf(ns: bigint): Date | null {
-  const ms = Number(ns / 1_000_000n);
+  // Down, also before 1970.
+  const ms = Number(ns / 1_000_000n - (ns % 1_000_000n < 0n ? 1n : 0n));
   if (Math.abs(ms) > MAX_DATE_MS) return null;
-  const date = new Date(Math.floor(Number(ns) < 0 ? Number(ns) / 1e6 : ms));
+  const date = new Date(ms);
   const year = date.getUTCFullYear();
   return year >= 0 && year <= 9999 ? date : null;
 }
