@@ -35,6 +35,18 @@ interface Tool {
 
 const tools: Tool[] = [
   { format: "gzip", command: "gzip", variants: [["-6"], ["-1"], ["-9", "--no-name"]] },
+  {
+    format: "xz",
+    command: "xz",
+    variants: [
+      ["-6"],
+      ["-0", "--check=crc32"],
+      ["-1", "--check=none"],
+      ["-9e", "--check=sha256", "-T1"],
+      ["-2", "--block-size=300000"],
+      ["--lzma2=dict=64KiB,lc=0,lp=3,pb=0"],
+    ],
+  },
 ];
 
 /** Text, noise, long repeats, and zeroes: what makes compressors do all that they can. */
@@ -86,7 +98,7 @@ for (const { format, command, variants } of tools) {
   });
 
   suite(`${format} images`, () => {
-    const content = mixed(5 * MIB);
+    const content = mixed(3 * MIB);
 
     for (const variant of variants)
       test(`of ${command} ${variant.join(" ")}`, async () => {
@@ -130,17 +142,18 @@ for (const { format, command, variants } of tools) {
       const bytes = new Uint8Array(4096);
       await disk.read(bytes, MIB);
       assertBytes(bytes, content.subarray(MIB, MIB + 4096));
-      assert.ok(disk.readyBytes > MIB && disk.readyBytes <= 4 * MIB, `${disk.readyBytes} bytes`);
+      assert.ok(disk.readyBytes > MIB && disk.readyBytes < 3 * MIB, `${disk.readyBytes} bytes`);
       await disk.read(bytes, 0);
       assertBytes(bytes, content.subarray(0, 4096));
       using half = await open(pack(content), { sizeBytes: content.length / 2 });
       assertBytes(await whole(half), content.subarray(0, content.length / 2));
       const longer = { sizeBytes: content.length + 512 };
-      using more = await open(pack(content), longer);
-      await assert.rejects(more.read(bytes, content.length - 3584), {
-        code: "EIO",
-        message: new RegExp(`holds ${content.length} bytes, not ${longer.sizeBytes}`),
-      });
+      const message = new RegExp(`holds ${content.length} bytes, not ${longer.sizeBytes}`);
+      const reading = async () => {
+        using more = await open(pack(content), longer);
+        await more.read(bytes, content.length - 3584);
+      };
+      await assert.rejects(reading, { code: "EIO", message });
     });
 
     test("are read in any order, many parts at once", async () => {
@@ -174,14 +187,23 @@ for (const { format, command, variants } of tools) {
         assert.match(error.message, /cut short|no end/);
         assert.ok(error.message.includes(`is damaged ${format}`), error.message);
       }
-      using disk = await open(bytes.slice(0, bytes.length >> 1), { sizeBytes: content.length });
+    });
+
+    test("that are damaged in the middle can be read up to there, and no further", async () => {
+      const bytes = pack(content);
+      bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 64);
+      using disk = await open(bytes, { sizeBytes: content.length });
       const start = new Uint8Array(4096);
       await disk.read(start, 0);
       assertBytes(start, content.subarray(0, 4096));
-      const late = new RegExp(`is damaged ${format} near byte \\d+: .*cut short`);
       for (let i = 0; i < 2; i++)
-        await assert.rejects(whole(disk), { name: "DiskError", code: "EIO", message: late });
+        await assert.rejects(whole(disk), {
+          name: "DiskError",
+          code: "EIO",
+          message: new RegExp(`is damaged ${format} near byte \\d+: `),
+        });
       await disk.read(start, 0);
+      assertBytes(start, content.subarray(0, 4096));
     });
 
     test("that are damaged anywhere fail, or hold the same bytes all the same", async () => {
@@ -203,7 +225,7 @@ for (const { format, command, variants } of tools) {
           }
         },
       );
-      await fc.assert(property, { seed: 11, numRuns: 300 });
+      await fc.assert(property, { seed: 11, numRuns: 200 });
     });
 
     test("followed by something else fail", async () => {

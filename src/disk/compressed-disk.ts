@@ -9,13 +9,14 @@ import type { Format, Piece } from "./compressed/format.ts";
 import { gzip } from "./compressed/gzip.ts";
 import { byteSource, CorruptError, Input } from "./compressed/input.ts";
 import type { ByteSource, CompressedSource } from "./compressed/input.ts";
+import { xz } from "./compressed/xz.ts";
 import { checkBlockSize, checkRange, checkSize, sizeOf } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";
 import { Gate } from "./gate.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 
-const FORMATS: readonly Format[] = [gzip];
+const FORMATS: readonly Format[] = [gzip, xz];
 /** The store grows by no less, where the image's size is not known. */
 const GROW_BYTES = 64 << 20;
 /** Zeroes of this length take no room in a store that has nothing else. */
@@ -44,9 +45,8 @@ export interface CompressedDiskOptions {
 
 /** A piece of the file, and how much of it is decompressed. */
 interface Part {
-  readonly piece: Piece | null;
-  readonly start: number;
-  /** How many bytes it has; unknown, and so without an end, until all was decompressed. */
+  readonly piece: Piece;
+  /** How many of its bytes are the disk's; Infinity until all was decompressed, if nobody knows. */
   length: number;
   ready: number;
   /** Why there is no more of it. */
@@ -81,14 +81,7 @@ export async function openCompressed(
   options.signal?.throwIfAborted();
   const bytes = byteSource(source);
   const format = formatOf(await bytes.read(0, MAGIC_BYTES), bytes.path);
-  const pieces = sizeBytes === undefined ? await indexOf(format, bytes) : null;
-  const parts: Part[] = (pieces ?? [null]).map((piece) => ({
-    piece,
-    start: piece?.start ?? 0,
-    length: piece?.length ?? sizeBytes ?? Infinity,
-    ready: 0,
-    failure: null,
-  }));
+  const parts = partsOf(await indexOf(format, bytes, sizeBytes), sizeBytes, bytes.path);
   const disk = new CompressedDisk(bytes, format, parts, options);
   try {
     await disk.settleSize(options);
@@ -110,13 +103,39 @@ function formatOf(start: Uint8Array, path: string | undefined): Format {
   );
 }
 
-async function indexOf(format: Format, source: ByteSource): Promise<Piece[] | null> {
+async function indexOf(
+  format: Format,
+  source: ByteSource,
+  sizeBytes: number | undefined,
+): Promise<Piece[]> {
   try {
-    return await format.index(source);
+    return await format.index(source, sizeBytes);
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;
     throw new DiskError("EIO", `is damaged ${format.name}: ${error.message}`, source.path, error);
   }
+}
+
+/** What is needed of the pieces for an image of so many bytes. */
+function partsOf(
+  pieces: readonly Piece[],
+  sizeBytes: number | undefined,
+  path: string | undefined,
+): Part[] {
+  const last = pieces.at(-1);
+  const total = last ? last.start + last.length : 0;
+  const size = sizeBytes ?? total;
+  if (total < size) throw tooShort(total, size, path);
+  return pieces
+    .filter(({ start }) => start < size)
+    .map((piece) => {
+      const length = Math.min(piece.length, size - piece.start);
+      return { piece, length, ready: 0, failure: null };
+    });
+}
+
+function tooShort(bytes: number, expected: number, path: string | undefined): DiskError {
+  return new DiskError("EIO", `holds ${bytes} bytes, not ${expected}`, path);
 }
 
 /** Read-only. {@link openCompressed} makes it. */
@@ -174,7 +193,7 @@ export class CompressedDisk implements Disk, Disposable {
       await this.#gate.exclusive(() => this.#advance(last, last.ready + 1));
       onProgress?.(this.#live?.input.position ?? this.#source.sizeBytes, this.#source.sizeBytes);
     }
-    this.#contentBytes = last ? last.start + last.length : 0;
+    this.#contentBytes = last ? last.piece.start + last.length : 0;
     this.#sizeBytes = sizeOf(this.#contentBytes, this, this.#source.path);
     await this.#fitStore();
   }
@@ -184,9 +203,10 @@ export class CompressedDisk implements Disk, Disposable {
     this.#check(offsetBytes, into.length);
     const end = offsetBytes + into.length;
     for (const part of this.#parts) {
-      if (part.start >= end) break;
-      const wanted = Math.min(end - part.start, part.length);
-      if (part.start + part.length <= offsetBytes || wanted <= 0) continue;
+      const { start } = part.piece;
+      if (start >= end) break;
+      if (start + part.length <= offsetBytes) continue;
+      const wanted = Math.min(end - start, part.length);
       while (part.ready < wanted) await this.#gate.exclusive(() => this.#advance(part, wanted));
     }
     this.#check(0, 0);
@@ -224,36 +244,42 @@ export class CompressedDisk implements Disk, Disposable {
     if (part.ready >= wanted) return;
     if (part.failure) throw part.failure;
     const live = this.#start(part);
-    let chunk: IteratorResult<Uint8Array, void>;
     try {
-      chunk = await live.chunks.next();
-      if (chunk.done) this.#finish(part, live.position);
+      await this.#step(part, live);
     } catch (error) {
-      // What fails in the source may go better from the start; what is damaged stays so.
+      // What fails in the source or the store may go better from the start; what is damaged stays so.
       this.#live = null;
       if (!(error instanceof CorruptError)) throw error;
       const problem = `is damaged ${this.format} near byte ${live.input.position}: ${error.message}`;
       throw (part.failure = new DiskError("EIO", problem, this.#source.path, error));
     }
-    if (chunk.done) return;
-    // A part that is started again has been there.
-    const end = Math.min(live.position + chunk.value.length, part.length);
-    const fresh = chunk.value.subarray(
-      Math.max(0, part.ready - live.position),
-      end - live.position,
-    );
-    if (fresh.length) {
-      await this.#keep(fresh, part.start + end - fresh.length);
-      part.ready = end;
-    }
-    live.position += chunk.value.length;
     // Decompressing takes long: others want the event loop too.
     await new Promise<void>(turn);
   }
 
+  async #step(part: Part, live: Live): Promise<void> {
+    const { value: bytes } = await live.chunks.next();
+    if (!bytes) {
+      this.#finish(part, live.position);
+      return;
+    }
+    const { position } = live;
+    live.position += bytes.length;
+    // A part that is started again has been there.
+    const end = Math.min(live.position, part.length);
+    const fresh = bytes.subarray(Math.max(0, part.ready - position), end - position);
+    if (fresh.length) await this.#keep(fresh, part.piece.start + end - fresh.length);
+    if (live.position >= part.piece.length) {
+      // Checksums come behind the last byte, which counts only if they are right.
+      await live.chunks.next();
+      this.#live = null;
+    }
+    part.ready = Math.max(part.ready, end);
+  }
+
   #start(part: Part): Live {
     if (this.#live?.part === part) return this.#live;
-    const input = new Input(this.#source, part.piece?.position ?? 0);
+    const input = new Input(this.#source, part.piece.position);
     const chunks = this.#decode(input, part.piece);
     return (this.#live = { part, input, chunks, position: 0 });
   }
@@ -263,11 +289,7 @@ export class CompressedDisk implements Disk, Disposable {
     this.#live = null;
     if (part.length === Infinity) part.length = length;
     else if (length < part.length)
-      throw (part.failure = new DiskError(
-        "EIO",
-        `holds ${length} bytes, not ${part.length}`,
-        this.#source.path,
-      ));
+      throw (part.failure = tooShort(length, part.length, this.#source.path));
   }
 
   /** Make the store as large as the image, if it is not larger anyway. */

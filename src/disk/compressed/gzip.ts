@@ -55,7 +55,9 @@ export const gzip: Format = {
   name: "gzip",
   matches: ([id1, id2, method]) => id1 === 0x1f && id2 === 0x8b && method === DEFLATE,
   // A member tells its length only modulo 4 GiB, and nothing tells how many members there are.
-  index: async () => null,
+  index: async (_source, sizeBytes = Infinity) => [
+    { position: 0, start: 0, length: sizeBytes, detail: 0 },
+  ],
   async *decode(input) {
     do yield* decodeMember(input);
     while (!(await input.onlyZeroesLeft()));
