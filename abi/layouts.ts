@@ -53,7 +53,7 @@ function typeAndName(text: string): { type: string; name: string } {
 
 /** Every complete record of `program` by its name, with its `struct` or `union` if it has one. */
 export function recordLayouts(clang: Clang, program: string): Map<string, Layout> {
-  const flags = ["-fsyntax-only", "-Xclang", "-fdump-record-layouts-complete"];
+  const flags = ["-fsyntax-only", "-Xclang", "-fdump-record-layouts"];
   const written = clang.compile(program, flags).split("\n");
   const canonical = clang
     .compile(program, [...flags, "-Xclang", "-fdump-record-layouts-canonical"])

@@ -160,7 +160,7 @@ export const recordDomains: readonly RecordDomain[] = [
       btrfs_ioctl_search_args btrfs_ioctl_quota_ctl_args btrfs_ioctl_quota_rescan_args
       btrfs_ioctl_qgroup_assign_args btrfs_ioctl_qgroup_create_args btrfs_ioctl_qgroup_limit_args
       btrfs_qgroup_limit btrfs_qgroup_info_item btrfs_qgroup_limit_item btrfs_qgroup_status_item
-      btrfs_root_ref`),
+      btrfs_root_ref btrfs_root_item btrfs_dir_item`),
   },
   {
     name: "xfs",

@@ -37,10 +37,16 @@ import { errno, errnoCode, errnoMessage, errnoTable } from "../src/abi/errno.ts"
 import { suspending } from "../src/abi/host.ts";
 import { NR } from "../src/abi/numbers.ts";
 import { cString, type Struct, type StructClass } from "../src/abi/struct.ts";
+import { BtrfsRootItem, BtrfsRootRef } from "../src/abi/structs/btrfs.ts";
 import { Flock64, LinuxDirent64, Statfs64, Statx } from "../src/abi/structs/fs.ts";
 import { EpollEvent, InotifyEvent, IoUringSqe } from "../src/abi/structs/io.ts";
 import { Nlmsghdr } from "../src/abi/structs/netlink.ts";
-import { CloneArgs, NewUtsname, Siginfo } from "../src/abi/structs/process.ts";
+import {
+  CloneArgs,
+  LandlockPathBeneathAttr,
+  NewUtsname,
+  Siginfo,
+} from "../src/abi/structs/process.ts";
 import { Ifreq, SockaddrIn, TcpInfo, UserMsghdr } from "../src/abi/structs/socket.ts";
 import { KernelTimespec } from "../src/abi/structs/time.ts";
 import { VirtioBlkConfig, VirtioNetHdrV1, VringDesc } from "../src/abi/structs/virtio.ts";
@@ -139,6 +145,10 @@ test("records have their known sizes and offsets", () => {
     [CloneArgs.size, 88],
     [InotifyEvent.size, 16],
     [IoUringSqe.size, 64],
+    // Packed, as an attribute behind the structure says.
+    [LandlockPathBeneathAttr.size, 12],
+    [BtrfsRootRef.size, 18],
+    [BtrfsRootItem.offsets.uuid, 247],
     [Nlmsghdr.size, 16],
     [SockaddrIn.size, 16],
     [Ifreq.size, 32],

@@ -671,9 +671,9 @@ export class DmTargetDeps extends Struct {
   // dev: unsigned long long[] follows, see offsets
 }
 
-/** `struct nbd_request`, 32 bytes, aligned to 8. */
+/** `struct nbd_request`, 28 bytes, aligned to 1. */
 export class NbdRequest extends Struct {
-  static readonly size = 32;
+  static readonly size = 28;
   static readonly offsets = {
     magic: 0,
     type: 4,

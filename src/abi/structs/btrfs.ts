@@ -599,7 +599,7 @@ export class BtrfsIoctlBalanceArgs extends Struct {
   }
 }
 
-/** `struct btrfs_balance_args`, 136 bytes, aligned to 8. */
+/** `struct btrfs_balance_args`, 136 bytes, aligned to 1. */
 export class BtrfsBalanceArgs extends Struct {
   static readonly size = 136;
   static readonly offsets = {
@@ -1630,7 +1630,7 @@ export class BtrfsQgroupLimit extends Struct {
   }
 }
 
-/** `struct btrfs_qgroup_info_item`, 40 bytes, aligned to 8. */
+/** `struct btrfs_qgroup_info_item`, 40 bytes, aligned to 1. */
 export class BtrfsQgroupInfoItem extends Struct {
   static readonly size = 40;
   static readonly offsets = {
@@ -1682,7 +1682,7 @@ export class BtrfsQgroupInfoItem extends Struct {
   }
 }
 
-/** `struct btrfs_qgroup_limit_item`, 40 bytes, aligned to 8. */
+/** `struct btrfs_qgroup_limit_item`, 40 bytes, aligned to 1. */
 export class BtrfsQgroupLimitItem extends Struct {
   static readonly size = 40;
   static readonly offsets = {
@@ -1734,7 +1734,7 @@ export class BtrfsQgroupLimitItem extends Struct {
   }
 }
 
-/** `struct btrfs_qgroup_status_item`, 40 bytes, aligned to 8. */
+/** `struct btrfs_qgroup_status_item`, 40 bytes, aligned to 1. */
 export class BtrfsQgroupStatusItem extends Struct {
   static readonly size = 40;
   static readonly offsets = {
@@ -1786,9 +1786,9 @@ export class BtrfsQgroupStatusItem extends Struct {
   }
 }
 
-/** `struct btrfs_root_ref`, 24 bytes, aligned to 8. */
+/** `struct btrfs_root_ref`, 18 bytes, aligned to 1. */
 export class BtrfsRootRef extends Struct {
-  static readonly size = 24;
+  static readonly size = 18;
   static readonly offsets = {
     dirid: 0,
     sequence: 8,
@@ -1820,9 +1820,473 @@ export class BtrfsRootRef extends Struct {
   }
 }
 
+/** `struct btrfs_root_item`, 439 bytes, aligned to 1. */
+export class BtrfsRootItem extends Struct {
+  static readonly size = 439;
+  static readonly offsets = {
+    inode: 0,
+    generation: 160,
+    root_dirid: 168,
+    bytenr: 176,
+    byte_limit: 184,
+    bytes_used: 192,
+    last_snapshot: 200,
+    flags: 208,
+    refs: 216,
+    drop_progress: 220,
+    drop_level: 237,
+    level: 238,
+    generation_v2: 239,
+    uuid: 247,
+    parent_uuid: 263,
+    received_uuid: 279,
+    ctransid: 295,
+    otransid: 303,
+    stransid: 311,
+    rtransid: 319,
+    ctime: 327,
+    otime: 339,
+    stime: 351,
+    rtime: 363,
+    reserved: 375,
+  } as const;
+
+  get inode(): BtrfsInodeItem {
+    return new BtrfsInodeItem(this._view, this._at);
+  }
+
+  get generation(): bigint {
+    return this._view.getBigUint64(this._at + 160, true);
+  }
+
+  set generation(value: bigint) {
+    this._view.setBigUint64(this._at + 160, value, true);
+  }
+
+  get root_dirid(): bigint {
+    return this._view.getBigUint64(this._at + 168, true);
+  }
+
+  set root_dirid(value: bigint) {
+    this._view.setBigUint64(this._at + 168, value, true);
+  }
+
+  get bytenr(): bigint {
+    return this._view.getBigUint64(this._at + 176, true);
+  }
+
+  set bytenr(value: bigint) {
+    this._view.setBigUint64(this._at + 176, value, true);
+  }
+
+  get byte_limit(): bigint {
+    return this._view.getBigUint64(this._at + 184, true);
+  }
+
+  set byte_limit(value: bigint) {
+    this._view.setBigUint64(this._at + 184, value, true);
+  }
+
+  get bytes_used(): bigint {
+    return this._view.getBigUint64(this._at + 192, true);
+  }
+
+  set bytes_used(value: bigint) {
+    this._view.setBigUint64(this._at + 192, value, true);
+  }
+
+  get last_snapshot(): bigint {
+    return this._view.getBigUint64(this._at + 200, true);
+  }
+
+  set last_snapshot(value: bigint) {
+    this._view.setBigUint64(this._at + 200, value, true);
+  }
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at + 208, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at + 208, value, true);
+  }
+
+  get refs(): number {
+    return this._view.getUint32(this._at + 216, true);
+  }
+
+  set refs(value: number) {
+    this._view.setUint32(this._at + 216, value, true);
+  }
+
+  get drop_progress(): BtrfsDiskKey {
+    return new BtrfsDiskKey(this._view, this._at + 220);
+  }
+
+  get drop_level(): number {
+    return this._view.getUint8(this._at + 237);
+  }
+
+  set drop_level(value: number) {
+    this._view.setUint8(this._at + 237, value);
+  }
+
+  get level(): number {
+    return this._view.getUint8(this._at + 238);
+  }
+
+  set level(value: number) {
+    this._view.setUint8(this._at + 238, value);
+  }
+
+  get generation_v2(): bigint {
+    return this._view.getBigUint64(this._at + 239, true);
+  }
+
+  set generation_v2(value: bigint) {
+    this._view.setBigUint64(this._at + 239, value, true);
+  }
+
+  /** `unsigned char[16]` */
+  get uuid(): Uint8Array {
+    return this._bytes(247, 16);
+  }
+
+  set uuid(value: Uint8Array) {
+    this._setBytes(247, 16, value);
+  }
+
+  /** `unsigned char[16]` */
+  get parent_uuid(): Uint8Array {
+    return this._bytes(263, 16);
+  }
+
+  set parent_uuid(value: Uint8Array) {
+    this._setBytes(263, 16, value);
+  }
+
+  /** `unsigned char[16]` */
+  get received_uuid(): Uint8Array {
+    return this._bytes(279, 16);
+  }
+
+  set received_uuid(value: Uint8Array) {
+    this._setBytes(279, 16, value);
+  }
+
+  get ctransid(): bigint {
+    return this._view.getBigUint64(this._at + 295, true);
+  }
+
+  set ctransid(value: bigint) {
+    this._view.setBigUint64(this._at + 295, value, true);
+  }
+
+  get otransid(): bigint {
+    return this._view.getBigUint64(this._at + 303, true);
+  }
+
+  set otransid(value: bigint) {
+    this._view.setBigUint64(this._at + 303, value, true);
+  }
+
+  get stransid(): bigint {
+    return this._view.getBigUint64(this._at + 311, true);
+  }
+
+  set stransid(value: bigint) {
+    this._view.setBigUint64(this._at + 311, value, true);
+  }
+
+  get rtransid(): bigint {
+    return this._view.getBigUint64(this._at + 319, true);
+  }
+
+  set rtransid(value: bigint) {
+    this._view.setBigUint64(this._at + 319, value, true);
+  }
+
+  get ctime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 327);
+  }
+
+  get otime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 339);
+  }
+
+  get stime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 351);
+  }
+
+  get rtime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 363);
+  }
+
+  /** `unsigned long long[8]` */
+  reserved(index: number): bigint {
+    return this._view.getBigUint64(this._element(375, 8, 8, index), true);
+  }
+
+  set_reserved(index: number, value: bigint): void {
+    this._view.setBigUint64(this._element(375, 8, 8, index), value, true);
+  }
+}
+
+/** `struct btrfs_dir_item`, 30 bytes, aligned to 1. */
+export class BtrfsDirItem extends Struct {
+  static readonly size = 30;
+  static readonly offsets = {
+    location: 0,
+    transid: 17,
+    data_len: 25,
+    name_len: 27,
+    type: 29,
+  } as const;
+
+  get location(): BtrfsDiskKey {
+    return new BtrfsDiskKey(this._view, this._at);
+  }
+
+  get transid(): bigint {
+    return this._view.getBigUint64(this._at + 17, true);
+  }
+
+  set transid(value: bigint) {
+    this._view.setBigUint64(this._at + 17, value, true);
+  }
+
+  get data_len(): number {
+    return this._view.getUint16(this._at + 25, true);
+  }
+
+  set data_len(value: number) {
+    this._view.setUint16(this._at + 25, value, true);
+  }
+
+  get name_len(): number {
+    return this._view.getUint16(this._at + 27, true);
+  }
+
+  set name_len(value: number) {
+    this._view.setUint16(this._at + 27, value, true);
+  }
+
+  get type(): number {
+    return this._view.getUint8(this._at + 29);
+  }
+
+  set type(value: number) {
+    this._view.setUint8(this._at + 29, value);
+  }
+}
+
 /** `struct btrfs_ioctl_timespec`, 16 bytes, aligned to 8. */
 export class BtrfsIoctlTimespec extends Struct {
   static readonly size = 16;
+  static readonly offsets = {
+    sec: 0,
+    nsec: 8,
+  } as const;
+
+  get sec(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set sec(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get nsec(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set nsec(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+}
+
+/** `struct btrfs_inode_item`, 160 bytes, aligned to 1. */
+export class BtrfsInodeItem extends Struct {
+  static readonly size = 160;
+  static readonly offsets = {
+    generation: 0,
+    transid: 8,
+    size: 16,
+    nbytes: 24,
+    block_group: 32,
+    nlink: 40,
+    uid: 44,
+    gid: 48,
+    mode: 52,
+    rdev: 56,
+    flags: 64,
+    sequence: 72,
+    reserved: 80,
+    atime: 112,
+    ctime: 124,
+    mtime: 136,
+    otime: 148,
+  } as const;
+
+  get generation(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set generation(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get transid(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set transid(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get size(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set size(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get nbytes(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set nbytes(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get block_group(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set block_group(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+
+  get nlink(): number {
+    return this._view.getUint32(this._at + 40, true);
+  }
+
+  set nlink(value: number) {
+    this._view.setUint32(this._at + 40, value, true);
+  }
+
+  get uid(): number {
+    return this._view.getUint32(this._at + 44, true);
+  }
+
+  set uid(value: number) {
+    this._view.setUint32(this._at + 44, value, true);
+  }
+
+  get gid(): number {
+    return this._view.getUint32(this._at + 48, true);
+  }
+
+  set gid(value: number) {
+    this._view.setUint32(this._at + 48, value, true);
+  }
+
+  get mode(): number {
+    return this._view.getUint32(this._at + 52, true);
+  }
+
+  set mode(value: number) {
+    this._view.setUint32(this._at + 52, value, true);
+  }
+
+  get rdev(): bigint {
+    return this._view.getBigUint64(this._at + 56, true);
+  }
+
+  set rdev(value: bigint) {
+    this._view.setBigUint64(this._at + 56, value, true);
+  }
+
+  get flags(): bigint {
+    return this._view.getBigUint64(this._at + 64, true);
+  }
+
+  set flags(value: bigint) {
+    this._view.setBigUint64(this._at + 64, value, true);
+  }
+
+  get sequence(): bigint {
+    return this._view.getBigUint64(this._at + 72, true);
+  }
+
+  set sequence(value: bigint) {
+    this._view.setBigUint64(this._at + 72, value, true);
+  }
+
+  /** `unsigned long long[4]` */
+  reserved(index: number): bigint {
+    return this._view.getBigUint64(this._element(80, 8, 4, index), true);
+  }
+
+  set_reserved(index: number, value: bigint): void {
+    this._view.setBigUint64(this._element(80, 8, 4, index), value, true);
+  }
+
+  get atime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 112);
+  }
+
+  get ctime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 124);
+  }
+
+  get mtime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 136);
+  }
+
+  get otime(): BtrfsTimespec {
+    return new BtrfsTimespec(this._view, this._at + 148);
+  }
+}
+
+/** `struct btrfs_disk_key`, 17 bytes, aligned to 1. */
+export class BtrfsDiskKey extends Struct {
+  static readonly size = 17;
+  static readonly offsets = {
+    objectid: 0,
+    type: 8,
+    offset: 9,
+  } as const;
+
+  get objectid(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set objectid(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get type(): number {
+    return this._view.getUint8(this._at + 8);
+  }
+
+  set type(value: number) {
+    this._view.setUint8(this._at + 8, value);
+  }
+
+  get offset(): bigint {
+    return this._view.getBigUint64(this._at + 9, true);
+  }
+
+  set offset(value: bigint) {
+    this._view.setBigUint64(this._at + 9, value, true);
+  }
+}
+
+/** `struct btrfs_timespec`, 12 bytes, aligned to 1. */
+export class BtrfsTimespec extends Struct {
+  static readonly size = 12;
   static readonly offsets = {
     sec: 0,
     nsec: 8,

@@ -478,23 +478,6 @@ export class StatxTimestamp extends Struct {
   }
 }
 
-/** The member `f_fsid` of {@link Statfs64}, 8 bytes, aligned to 1. */
-export class Statfs64FFsid extends Struct {
-  static readonly size = 8;
-  static readonly offsets = {
-    val: 0,
-  } as const;
-
-  /** `int[2]` */
-  val(index: number): number {
-    return this._view.getInt32(this._element(0, 4, 2, index), true);
-  }
-
-  set_val(index: number, value: number): void {
-    this._view.setInt32(this._element(0, 4, 2, index), value, true);
-  }
-}
-
 /** `struct statfs64`, 88 bytes, aligned to 8. */
 export class Statfs64 extends Struct {
   static readonly size = 88;
@@ -569,8 +552,8 @@ export class Statfs64 extends Struct {
     this._view.setBigUint64(this._at + 40, value, true);
   }
 
-  get f_fsid(): Statfs64FFsid {
-    return new Statfs64FFsid(this._view, this._at + 48);
+  get f_fsid(): KernelFsidT {
+    return new KernelFsidT(this._view, this._at + 48);
   }
 
   get f_namelen(): number {
@@ -2496,4 +2479,21 @@ export class FileHandle extends Struct {
   }
 
   // f_handle: unsigned char[] follows, see offsets
+}
+
+/** `__kernel_fsid_t`, 8 bytes, aligned to 4. */
+export class KernelFsidT extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    val: 0,
+  } as const;
+
+  /** `int[2]` */
+  val(index: number): number {
+    return this._view.getInt32(this._element(0, 4, 2, index), true);
+  }
+
+  set_val(index: number, value: number): void {
+    this._view.setInt32(this._element(0, 4, 2, index), value, true);
+  }
 }

@@ -709,23 +709,6 @@ export class Siginfo extends Struct {
   }
 }
 
-/** The member `sa_mask` of {@link Sigaction}, 8 bytes, aligned to 1. */
-export class SigactionSaMask extends Struct {
-  static readonly size = 8;
-  static readonly offsets = {
-    sig: 0,
-  } as const;
-
-  /** `unsigned long[2]` */
-  sig(index: number): number {
-    return this._view.getUint32(this._element(0, 4, 2, index), true);
-  }
-
-  set_sig(index: number, value: number): void {
-    this._view.setUint32(this._element(0, 4, 2, index), value, true);
-  }
-}
-
 /** `struct sigaction`, 16 bytes, aligned to 4. */
 export class Sigaction extends Struct {
   static readonly size = 16;
@@ -751,8 +734,8 @@ export class Sigaction extends Struct {
     this._view.setUint32(this._at + 4, value, true);
   }
 
-  get sa_mask(): SigactionSaMask {
-    return new SigactionSaMask(this._view, this._at + 8);
+  get sa_mask(): SigsetT {
+    return new SigsetT(this._view, this._at + 8);
   }
 }
 
@@ -1992,9 +1975,9 @@ export class LandlockRulesetAttr extends Struct {
   }
 }
 
-/** `struct landlock_path_beneath_attr`, 16 bytes, aligned to 8. */
+/** `struct landlock_path_beneath_attr`, 12 bytes, aligned to 1. */
 export class LandlockPathBeneathAttr extends Struct {
-  static readonly size = 16;
+  static readonly size = 12;
   static readonly offsets = {
     allowed_access: 0,
     parent_fd: 8,
@@ -2042,7 +2025,7 @@ export class LandlockNetPortAttr extends Struct {
   }
 }
 
-/** `struct rseq`, 32 bytes, aligned to 8. */
+/** `struct rseq`, 32 bytes, aligned to 32. */
 export class Rseq extends Struct {
   static readonly size = 32;
   static readonly offsets = {
@@ -2447,7 +2430,7 @@ export class SifieldsSigchld extends Struct {
   }
 }
 
-/** The member `_addr_bnd` of {@link SifieldsSigfault}, 12 bytes, aligned to 1. */
+/** The member `_addr_bnd` of {@link SifieldsSigfault}, 12 bytes, aligned to 4. */
 export class SifieldsSigfaultAddrBnd extends Struct {
   static readonly size = 12;
   static readonly offsets = {
@@ -2482,7 +2465,7 @@ export class SifieldsSigfaultAddrBnd extends Struct {
   }
 }
 
-/** The member `_addr_pkey` of {@link SifieldsSigfault}, 8 bytes, aligned to 1. */
+/** The member `_addr_pkey` of {@link SifieldsSigfault}, 8 bytes, aligned to 4. */
 export class SifieldsSigfaultAddrPkey extends Struct {
   static readonly size = 8;
   static readonly offsets = {
@@ -2508,7 +2491,7 @@ export class SifieldsSigfaultAddrPkey extends Struct {
   }
 }
 
-/** The member `_perf` of {@link SifieldsSigfault}, 12 bytes, aligned to 1. */
+/** The member `_perf` of {@link SifieldsSigfault}, 12 bytes, aligned to 4. */
 export class SifieldsSigfaultPerf extends Struct {
   static readonly size = 12;
   static readonly offsets = {
@@ -2689,6 +2672,23 @@ export class Sifields extends Struct {
 
   get _sigsys(): SifieldsSigsys {
     return new SifieldsSigsys(this._view, this._at);
+  }
+}
+
+/** `sigset_t`, 8 bytes, aligned to 4. */
+export class SigsetT extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    sig: 0,
+  } as const;
+
+  /** `unsigned long[2]` */
+  sig(index: number): number {
+    return this._view.getUint32(this._element(0, 4, 2, index), true);
+  }
+
+  set_sig(index: number, value: number): void {
+    this._view.setUint32(this._element(0, 4, 2, index), value, true);
   }
 }
 

@@ -1130,7 +1130,7 @@ export class Tpacket3Hdr extends Struct {
   }
 }
 
-/** `struct ethhdr`, 14 bytes, aligned to 2. */
+/** `struct ethhdr`, 14 bytes, aligned to 1. */
 export class Ethhdr extends Struct {
   static readonly size = 14;
   static readonly offsets = {
@@ -1166,7 +1166,7 @@ export class Ethhdr extends Struct {
   }
 }
 
-/** The member `addrs` of {@link Iphdr}, 8 bytes, aligned to 1. */
+/** The member `addrs` of {@link Iphdr}, 8 bytes, aligned to 4. */
 export class IphdrAddrs extends Struct {
   static readonly size = 8;
   static readonly offsets = {
@@ -1304,7 +1304,7 @@ export class Iphdr extends Struct {
   }
 }
 
-/** The member `addrs` of {@link Ipv6hdr}, 32 bytes, aligned to 1. */
+/** The member `addrs` of {@link Ipv6hdr}, 32 bytes, aligned to 4. */
 export class Ipv6hdrAddrs extends Struct {
   static readonly size = 32;
   static readonly offsets = {

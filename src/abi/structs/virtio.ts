@@ -194,7 +194,7 @@ export class VringPackedDescEvent extends Struct {
   }
 }
 
-/** `struct virtio_blk_config`, 96 bytes, aligned to 8. */
+/** `struct virtio_blk_config`, 96 bytes, aligned to 1. */
 export class VirtioBlkConfig extends Struct {
   static readonly size = 96;
   static readonly offsets = {
@@ -560,7 +560,7 @@ export class VirtioBlkZoneDescriptor extends Struct {
   }
 }
 
-/** `struct virtio_net_config`, 24 bytes, aligned to 4. */
+/** `struct virtio_net_config`, 24 bytes, aligned to 1. */
 export class VirtioNetConfig extends Struct {
   static readonly size = 24;
   static readonly offsets = {
@@ -710,7 +710,7 @@ export class VirtioNetHdr extends Struct {
   }
 }
 
-/** The member `csum` of {@link VirtioNetHdrV1}, 4 bytes, aligned to 1. */
+/** The member `csum` of {@link VirtioNetHdrV1}, 4 bytes, aligned to 2. */
 export class VirtioNetHdrV1Csum extends Struct {
   static readonly size = 4;
   static readonly offsets = {
@@ -735,7 +735,7 @@ export class VirtioNetHdrV1Csum extends Struct {
   }
 }
 
-/** The member `rsc` of {@link VirtioNetHdrV1}, 4 bytes, aligned to 1. */
+/** The member `rsc` of {@link VirtioNetHdrV1}, 4 bytes, aligned to 2. */
 export class VirtioNetHdrV1Rsc extends Struct {
   static readonly size = 4;
   static readonly offsets = {
@@ -865,7 +865,7 @@ export class VirtioNetCtrlHdr extends Struct {
   }
 }
 
-/** `struct virtio_net_ctrl_mac`, 4 bytes, aligned to 4. */
+/** `struct virtio_net_ctrl_mac`, 4 bytes, aligned to 1. */
 export class VirtioNetCtrlMac extends Struct {
   static readonly size = 4;
   static readonly offsets = {
@@ -900,7 +900,7 @@ export class VirtioNetCtrlMq extends Struct {
   }
 }
 
-/** `struct virtio_console_config`, 12 bytes, aligned to 4. */
+/** `struct virtio_console_config`, 12 bytes, aligned to 1. */
 export class VirtioConsoleConfig extends Struct {
   static readonly size = 12;
   static readonly offsets = {
@@ -977,7 +977,7 @@ export class VirtioConsoleControl extends Struct {
   }
 }
 
-/** `struct virtio_fs_config`, 40 bytes, aligned to 4. */
+/** `struct virtio_fs_config`, 40 bytes, aligned to 1. */
 export class VirtioFsConfig extends Struct {
   static readonly size = 40;
   static readonly offsets = {
@@ -1055,12 +1055,12 @@ export class VirtioBalloonConfig extends Struct {
   }
 }
 
-/** `struct virtio_balloon_stat`, 16 bytes, aligned to 8. */
+/** `struct virtio_balloon_stat`, 10 bytes, aligned to 1. */
 export class VirtioBalloonStat extends Struct {
-  static readonly size = 16;
+  static readonly size = 10;
   static readonly offsets = {
     tag: 0,
-    val: 8,
+    val: 2,
   } as const;
 
   get tag(): number {
@@ -1072,15 +1072,15 @@ export class VirtioBalloonStat extends Struct {
   }
 
   get val(): bigint {
-    return this._view.getBigUint64(this._at + 8, true);
+    return this._view.getBigUint64(this._at + 2, true);
   }
 
   set val(value: bigint) {
-    this._view.setBigUint64(this._at + 8, value, true);
+    this._view.setBigUint64(this._at + 2, value, true);
   }
 }
 
-/** `struct virtio_vsock_config`, 8 bytes, aligned to 8. */
+/** `struct virtio_vsock_config`, 8 bytes, aligned to 1. */
 export class VirtioVsockConfig extends Struct {
   static readonly size = 8;
   static readonly offsets = {
@@ -1096,9 +1096,9 @@ export class VirtioVsockConfig extends Struct {
   }
 }
 
-/** `struct virtio_vsock_hdr`, 48 bytes, aligned to 8. */
+/** `struct virtio_vsock_hdr`, 44 bytes, aligned to 1. */
 export class VirtioVsockHdr extends Struct {
-  static readonly size = 48;
+  static readonly size = 44;
   static readonly offsets = {
     src_cid: 0,
     dst_cid: 8,
@@ -1193,7 +1193,7 @@ export class VirtioVsockHdr extends Struct {
   }
 }
 
-/** `struct virtio_9p_config`, 2 bytes, aligned to 2. */
+/** `struct virtio_9p_config`, 2 bytes, aligned to 1. */
 export class Virtio9pConfig extends Struct {
   static readonly size = 2;
   static readonly offsets = {
@@ -1332,7 +1332,7 @@ export class VirtioInputEvent extends Struct {
   }
 }
 
-/** `struct virtio_scsi_config`, 36 bytes, aligned to 4. */
+/** `struct virtio_scsi_config`, 36 bytes, aligned to 1. */
 export class VirtioScsiConfig extends Struct {
   static readonly size = 36;
   static readonly offsets = {
@@ -1429,9 +1429,9 @@ export class VirtioScsiConfig extends Struct {
   }
 }
 
-/** `struct virtio_scsi_cmd_req`, 56 bytes, aligned to 8. */
+/** `struct virtio_scsi_cmd_req`, 51 bytes, aligned to 1. */
 export class VirtioScsiCmdReq extends Struct {
-  static readonly size = 56;
+  static readonly size = 51;
   static readonly offsets = {
     lun: 0,
     tag: 8,
@@ -1492,7 +1492,7 @@ export class VirtioScsiCmdReq extends Struct {
   }
 }
 
-/** `struct virtio_scsi_cmd_resp`, 108 bytes, aligned to 4. */
+/** `struct virtio_scsi_cmd_resp`, 108 bytes, aligned to 1. */
 export class VirtioScsiCmdResp extends Struct {
   static readonly size = 108;
   static readonly offsets = {
