@@ -36,6 +36,19 @@ export type { Deduped } from "./reflink.ts";
 export { resize, ResizeError, resizePartition } from "./resize.ts";
 export { stat, usage } from "./stat.ts";
 export type { FileStatus, FileType, StatOptions, Usage } from "./stat.ts";
+export {
+  createSubvolume,
+  deleteSubvolume,
+  getDefaultSubvolume,
+  listSubvolumes,
+  NotBtrfsError,
+  setDefaultSubvolume,
+  setSubvolumeReadOnly,
+  snapshot,
+  subvolumeId,
+  TOP_SUBVOLUME,
+} from "./subvolume.ts";
+export type { SnapshotOptions, Subvolume } from "./subvolume.ts";
 export { syncFilesystem } from "./sync.ts";
 export type { Target } from "./target.ts";
 export { trim } from "./trim.ts";
