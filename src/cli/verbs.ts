@@ -80,6 +80,190 @@ outside of TARGET, whatever names and links the image has. A file appears when i
 ${KERNEL_OPTIONS}`,
     load: async () => (await import("./cp.ts")).cp,
   },
+  tree: {
+    usage: "tree [-d] [-L LEVELS] [--json] IMAGE[:VOLUME][:/PATH]",
+    about: "draw a directory of an image with all below it",
+    details: `${ADDRESS}
+
+  -d, --directories  only directories
+  -L, --level N      so many levels
+${JSON_OPTION}
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./tree.ts")).tree,
+  },
+  find: {
+    usage: "find [TEST...] IMAGE[:VOLUME][:/PATH]...",
+    about: "names in an image that have what is asked for",
+    details: `${ADDRESS}
+
+Without tests everything is found. All tests have to hold:
+
+  --name PATTERN   the last part of the path, as in '*.conf'
+  --path PATTERN   the whole path
+  --type LETTER    f file, d directory, l symbolic link, b or c device, p pipe, s socket
+  --size [+-]SIZE  larger (+), smaller (-) or exactly: 4096, 100K, 1.5G
+  --newer DATE     changed after this moment, as in 2026-01-31 or 2026-01-31T12:00:00Z
+  --uid N, --gid N owned by
+  -0, --print0     a NUL after each name, and every byte as it is
+${JSON_OPTION}
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./find.ts")).find,
+  },
+  du: {
+    usage: "du [-s] [-d LEVELS] [-b] [--apparent] [--json] IMAGE[:VOLUME][:/PATH]...",
+    about: "what directories of an image take on the disk",
+    details: `${ADDRESS}
+
+  -s, --summarize    only the sums
+  -d, --max-depth N  only so many levels below
+  -b, --bytes        in bytes
+  --apparent         sizes of files instead of what they take
+${JSON_OPTION}
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./du.ts")).du,
+  },
+  df: {
+    usage: "df [--json] IMAGE[:VOLUME]",
+    about: "how full the file systems of an image are",
+    details: `${JSON_OPTION}\n${KERNEL_OPTIONS}`,
+    load: async () => (await import("./df.ts")).df,
+  },
+  write: {
+    usage: "write [-a] [-m MODE] IMAGE[:VOLUME]:/PATH",
+    about: "put standard input into a file of an image",
+    details: `${ADDRESS}
+
+The file is made, or its content is replaced.
+
+  -a, --append     after what is there already
+  -m, --mode MODE  its permissions, as 0644
+  -q, --quiet      no progress
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./write.ts")).write,
+  },
+  mkdir: {
+    usage: "mkdir [-p] [-m MODE] IMAGE[:VOLUME]:/PATH...",
+    about: "make directories in an image",
+    details: `${ADDRESS}
+
+  -p, --parents    those above, too; those that are there are no error
+  -m, --mode MODE  permissions, as 0755
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./mkdir.ts")).mkdir,
+  },
+  rm: {
+    usage: "rm [-r] [-f] IMAGE[:VOLUME]:/PATH...",
+    about: "remove files and directories of an image",
+    details: `${ADDRESS}
+
+  -r, --recursive  directories with all below them
+  -f, --force      what is not there is no error
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./rm.ts")).rm,
+  },
+  mv: {
+    usage: "mv IMAGE[:VOLUME]:/PATH... /TARGET",
+    about: "rename files of an image, or move them to another of its directories",
+    details: `${ADDRESS}
+
+/TARGET is a directory of the same volume, or a new name.
+
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./mv.ts")).mv,
+  },
+  ln: {
+    usage: "ln [-s] [-f] TARGET IMAGE[:VOLUME]:/PATH",
+    about: "make a link in an image",
+    details: `${ADDRESS}
+
+TARGET is a path in the same volume; of a symbolic link, any text.
+
+  -s, --symbolic   a symbolic link
+  -f, --force      instead of what is there
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./ln.ts")).ln,
+  },
+  chmod: {
+    usage: "chmod [-R] MODE IMAGE[:VOLUME]:/PATH...",
+    about: "change permissions of files of an image",
+    details: `${ADDRESS}
+
+MODE is octal, as 0644, or like u+x,go-w.
+
+  -R, --recursive  directories with all below them
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./chmod.ts")).chmod,
+  },
+  chown: {
+    usage: "chown [-R] [-h] UID[:GID] IMAGE[:VOLUME]:/PATH...",
+    about: "change owners of files of an image",
+    details: `${ADDRESS}
+
+Users and groups are numbers: the names are the image's own.
+
+  -R, --recursive  directories with all below them
+  -h               of a symbolic link itself
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./chown.ts")).chown,
+  },
+  xattr: {
+    usage: "xattr [--get NAME | --set NAME=VALUE... --remove NAME...] IMAGE[:VOLUME]:/PATH",
+    about: "show or change extended attributes of a file of an image",
+    details: `${ADDRESS}
+
+Without options all are shown. A value can be 0x and hexadecimal digits.
+
+  --get NAME         print one value as it is
+  --set NAME=VALUE   as in user.note=hello; can be repeated
+  --remove NAME      can be repeated
+  -h                 of a symbolic link itself
+${JSON_OPTION}
+${KERNEL_OPTIONS}`,
+    load: async () => (await import("./xattr.ts")).xattr,
+  },
+  mkfs: {
+    usage: "mkfs -t TYPE [--size SIZE] [-L LABEL] [-U UUID] [-o NAME=VALUE]... IMAGE[:VOLUME]",
+    about: "make a file system in an image",
+    details: `Needs no kernel: the file system is written as it is to be.
+
+  -t, --type TYPE    ext2, ext3, ext4, xfs, btrfs, f2fs, vfat, exfat or swap
+  -s, --size SIZE    make a new image of this size, as 512M or 4G; the file is sparse
+  -L, --label TEXT   its name
+  -U, --uuid UUID    default: a random one
+  -o, --option N=V   the file system's own, as in blockBytes=1024; can be repeated
+  -f, --force        what is in the image is lost
+${JSON_OPTION}
+
+  liblinux mkfs -t ext4 --size 2G -L data disk.img
+  liblinux mkfs -t vfat -L BOOT card.img:1`,
+    load: async () => (await import("./mkfs.ts")).mkfs,
+  },
+  partition: {
+    usage: "partition [--table gpt|mbr] [--size SIZE] IMAGE SIZE[:TYPE[:NAME]]...",
+    about: "write a partition table to an image",
+    details: `Each partition is a size or "rest", a type (linux, esp, swap, …, a GUID, or a number for MBR) and
+a name. With a "*" at the end it is the active one.
+
+  --table NAME     gpt (default) or mbr
+  -s, --size SIZE  make a new image of this size
+  -f, --force      what is in the image is lost
+${JSON_OPTION}
+
+  liblinux partition --size 8G card.img 256M:esp:boot rest:linux:root`,
+    load: async () => (await import("./partition.ts")).partition,
+  },
+  resize: {
+    usage: "resize [--json] IMAGE[:VOLUME] SIZE|+SIZE",
+    about: "enlarge an image with its last partition and file system, or shrink it",
+    details: `The image gets the size, the partition what is left, and the file system all of it, while the
+kernel has it mounted: ext2/3/4, xfs, btrfs and f2fs. What can shrink (btrfs) shrinks.
+
+${JSON_OPTION}
+${KERNEL_OPTIONS}
+
+  liblinux resize card.img:2 16G`,
+    load: async () => (await import("./resize.ts")).resize,
+  },
   serve: {
     usage: "serve ftp [--write] --user NAME:PASSWORD[:UID[:GID]]... IMAGE[:VOLUME][:/PATH]",
     about: "serve a volume of an image by FTP until it is interrupted",
@@ -113,13 +297,13 @@ export function helpText(topic: string | undefined): string {
     const { usage, about, details } = findVerb(topic);
     return `liblinux ${usage}\n\n${about[0].toUpperCase()}${about.slice(1)}.\n\n${details}\n`;
   }
-  const rows = Object.entries(VERBS).map(([name, { about }]) => `  ${name.padEnd(6)} ${about}`);
+  const rows = Object.entries(VERBS).map(([name, { about }]) => `  ${name.padEnd(9)} ${about}`);
   return `liblinux: the Linux kernel as a library, and disk images without mounting them
 
 usage: liblinux VERB [ARGUMENT...]
 
 ${rows.join("\n")}
-  help   this, or a verb's options: liblinux help ls
+  help      this, or a verb's options: liblinux help ls
 
 ${ADDRESS}
 

@@ -22,10 +22,17 @@ export interface PartitionOptions {
   alignmentBytes?: number;
   /** Where identifiers come from. Default: the engine's. */
   random?: Random;
+  /**
+   * Leave the boot loader as it is: the first 440 bytes, and what is between the table and the first
+   * partition. Default: false.
+   */
+  keepBootCode?: boolean;
 }
 
 const MAX_PARTITIONS = 128;
 const DEFAULT_ALIGNMENT_BYTES = 1 << 20;
+/** What a BIOS runs; the disk's signature and the table follow it. */
+const BOOT_CODE_BYTES = 440;
 
 /**
  * Write a partition table. What is around the partitions, up to a MiB at each end of the disk, becomes
@@ -57,8 +64,12 @@ export async function partition(disk: Disk, options: PartitionOptions): Promise<
   const image = new ImageWriter(disk.sizeBytes);
   const request = { image, blockBytes, alignment: alignmentBytes / blockBytes, random, specs, id };
   const made = tableOf(options.table, request);
-  zeroAround(image, made.partitions);
+  zeroAfter(image, made.partitions);
+  if (!options.keepBootCode) zeroBefore(image, made.partitions);
+  const first = new Uint8Array(blockBytes);
+  if (options.keepBootCode) await disk.read(first, 0);
   await image.apply(disk);
+  if (options.keepBootCode) await putBootCode(disk, first.subarray(0, BOOT_CODE_BYTES));
   return made;
 }
 
@@ -77,10 +88,22 @@ function tableOf(table: PartitionOptions["table"], request: TableRequest): MadeT
 }
 
 /** No table, volume manager or RAID shall be seen that was there before. */
-function zeroAround(image: ImageWriter, partitions: readonly MadePartition[]): void {
+function zeroBefore(image: ImageWriter, partitions: readonly MadePartition[]): void {
   const starts = partitions.map(({ startBytes }) => startBytes);
-  const ends = partitions.map(({ startBytes, sizeBytes }) => startBytes + sizeBytes);
   image.zero(0, Math.min(DEFAULT_ALIGNMENT_BYTES, image.sizeBytes, ...starts));
+}
+
+/** The same at the disk's end. */
+function zeroAfter(image: ImageWriter, partitions: readonly MadePartition[]): void {
+  const ends = partitions.map(({ startBytes, sizeBytes }) => startBytes + sizeBytes);
   const tail = Math.max(0, image.sizeBytes - DEFAULT_ALIGNMENT_BYTES, ...ends);
   image.zero(tail, image.sizeBytes - tail);
+}
+
+async function putBootCode(disk: Disk, code: Uint8Array): Promise<void> {
+  const block = new Uint8Array(disk.blockSizeBytes);
+  await disk.read(block, 0);
+  block.set(code);
+  await disk.write(block, 0);
+  await disk.flush();
 }

@@ -2,8 +2,14 @@
 
 import { createFs } from "../fs/facade/index.ts";
 import type { LinuxFs } from "../fs/facade/index.ts";
+import { freeze } from "../fs/freeze.ts";
+import type { Frozen } from "../fs/freeze.ts";
 import type { Mount } from "../fs/mount.ts";
+import { resize } from "../fs/resize.ts";
 import type { Usage } from "../fs/stat.ts";
+import { syncFilesystem } from "../fs/sync.ts";
+import { trim } from "../fs/trim.ts";
+import type { TrimOptions } from "../fs/trim.ts";
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import type { Volume } from "./volume.ts";
@@ -11,6 +17,8 @@ import type { Volume } from "./volume.ts";
 /** Disposing it closes its files and unmounts it: what was written is in the image then. */
 export class MountedVolume implements AsyncDisposable {
   readonly #ended: () => void;
+  /** With all rights, and not confined to the volume. */
+  readonly #keeper: Process;
   readonly volume: Volume;
   readonly mount: Mount;
   /** Its root directory is the volume's: whatever names and links there are, it reaches nothing else. */
@@ -20,11 +28,12 @@ export class MountedVolume implements AsyncDisposable {
   #unmounted: Promise<void> | null = null;
 
   /** @internal Use {@link Volume.mount}. */
-  constructor(volume: Volume, mount: Mount, process: Process, ended: () => void) {
+  constructor(volume: Volume, mount: Mount, keeper: Process, process: Process, ended: () => void) {
     this.volume = volume;
     this.mount = mount;
     this.process = process;
     this.fs = createFs(process);
+    this.#keeper = keeper;
     this.#ended = ended;
   }
 
@@ -35,6 +44,30 @@ export class MountedVolume implements AsyncDisposable {
 
   usage(): Promise<Usage> {
     return this.mount.usage();
+  }
+
+  /**
+   * Give the file system another size: as {@link resize} of `liblinux/fs`.
+   *
+   * @param size in bytes, or "device": all that the volume has
+   */
+  resize(size: number | "device"): Promise<void> {
+    return resize(this.#keeper, this.mount.target, size);
+  }
+
+  /** Tell the disk what is not used. @returns how many bytes were told of */
+  trim(options: TrimOptions = {}): Promise<number> {
+    return trim(this.#keeper, this.mount.target, options);
+  }
+
+  /** Write back everything, and hold writers until what is returned is disposed. */
+  freeze(): Promise<Frozen> {
+    return freeze(this.#keeper, this.mount.target);
+  }
+
+  /** Write back everything. */
+  sync(): Promise<void> {
+    return syncFilesystem(this.#keeper, this.mount.target);
   }
 
   /**

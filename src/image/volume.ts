@@ -79,7 +79,9 @@ export class Volume implements VolumeFacts {
         ...definedOf(identity),
         root: mounted.target,
       });
-      const volume = new MountedVolume(this, mounted, process, () => this.#mounted.delete(volume));
+      const volume = new MountedVolume(this, mounted, this.#kernel.init, process, () =>
+        this.#mounted.delete(volume),
+      );
       this.#mounted.add(volume);
       return volume;
     } catch (error) {

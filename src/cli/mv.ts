@@ -1,0 +1,32 @@
+// liblinux mv: another name for a file of an image, or another directory.
+
+import { posix } from "node:path";
+
+import type { MountedVolume } from "../image/index.ts";
+import { UsageError } from "./errors.ts";
+import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { eachPlace, parsePlaces } from "./places.ts";
+
+export async function mv(args: string[]): Promise<number> {
+  const { values, positionals } = parse("mv", args, KERNEL_OPTIONS);
+  const target = positionals.pop();
+  if (target === undefined || !positionals.length)
+    throw new UsageError("mv", "from where to where? it is IMAGE[:VOLUME]:/PATH... /TARGET");
+  if (!target.startsWith("/"))
+    throw new UsageError("mv", `${target}: the target is a path in the same volume`);
+  const places = parsePlaces("mv", positionals);
+  const access = { ...kernelChoice("mv", values), write: true };
+  await eachPlace(places, access, async ({ fs }, { path }) => {
+    const into = await isDirectory(fs, target);
+    await fs.promises.rename(path, into ? posix.join(target, posix.basename(path)) : target);
+  });
+  return 0;
+}
+
+async function isDirectory(fs: MountedVolume["fs"], path: string): Promise<boolean> {
+  try {
+    return (await fs.promises.stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,107 @@
+// Places in volumes, as verbs that change or look at files are given them.
+
+import type { MountedVolume } from "../image/index.ts";
+import { formatAddress, parseAddress } from "./address.ts";
+import type { Address } from "./address.ts";
+import { at, PlaceError, UsageError } from "./errors.ts";
+import { openImage, openVolume } from "./session.ts";
+import type { Access } from "./session.ts";
+
+/** A file or a directory of a volume. */
+export interface Place extends Address {
+  readonly path: string;
+}
+
+export function parsePlace(verb: string, text: string): Place {
+  const address = parseAddress(text);
+  if (address.path === null)
+    throw new UsageError(verb, `${text}: which file? it is IMAGE[:VOLUME]:/PATH`);
+  return { ...address, path: address.path };
+}
+
+export function parsePlaces(verb: string, texts: readonly string[]): Place[] {
+  if (!texts.length) throw new UsageError(verb, "which file? it is IMAGE[:VOLUME]:/PATH");
+  return texts.map((text) => parsePlace(verb, text));
+}
+
+/** Do something with the volume that an address means; it is unmounted after. */
+export async function withVolume<T>(
+  address: Address,
+  access: Access,
+  work: (volume: MountedVolume) => Promise<T>,
+): Promise<T> {
+  await using image = await openImage(address.image, access);
+  await using volume = await openVolume(image, address, access);
+  return await work(volume);
+}
+
+/** Do something at each place, in order; neighbours in the same volume share its mount. */
+export async function eachPlace(
+  places: readonly Place[],
+  access: Access,
+  work: (volume: MountedVolume, place: Place) => Promise<void>,
+): Promise<void> {
+  let rest = [...places];
+  while (rest.length) {
+    const [{ image, volume }] = rest;
+    const end = rest.findIndex((place) => place.image !== image || place.volume !== volume);
+    const here = end < 0 ? rest : rest.slice(0, end);
+    await withVolume(here[0], access, async (mounted) => {
+      for (const place of here) {
+        for (const path of await expand(mounted, place)) {
+          const found = { ...place, path };
+          await atPlace(found, () => work(mounted, found));
+        }
+      }
+    });
+    rest = rest.slice(here.length);
+  }
+}
+
+/** What fails is said of the place. */
+export async function atPlace<T>(place: Place, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw at(formatAddress(place, place.path), error);
+  }
+}
+
+const PATTERN = /[*?[{]/;
+
+/** The paths that a pattern means, sorted; a name with such characters means itself. */
+async function expand({ fs }: MountedVolume, place: Place): Promise<string[]> {
+  const { path } = place;
+  if (!PATTERN.test(path) || (await exists(fs, path))) return [path];
+  const found: string[] = [];
+  for await (const name of fs.promises.glob(path.replace(/^\/+/, ""), { cwd: "/" }))
+    found.push(`/${name}`);
+  if (!found.length) throw new PlaceError(formatAddress(place, path), "nothing is called so");
+  return found.toSorted();
+}
+
+async function exists(fs: MountedVolume["fs"], path: string): Promise<boolean> {
+  try {
+    await fs.promises.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A number of bytes, as `4096`, `100M`, `1.5GiB`: K, M, G, T are powers of 1024. */
+export function parseSize(verb: string, option: string, text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([kmgtKMGT]?)(?:i?[bB])?$/.exec(text) ?? [];
+  const power = " kmgt".indexOf(unit?.toLowerCase() || " ");
+  const bytes = Math.round(Number(digits) * 1024 ** power);
+  if (digits === undefined || !Number.isSafeInteger(bytes))
+    throw new UsageError(verb, `${option} ${text}: a size is a number with K, M, G or T`);
+  return bytes;
+}
+
+/** Permissions in octal digits. */
+export function parseMode(verb: string, text: string): number {
+  if (!/^[0-7]{1,4}$/.test(text))
+    throw new UsageError(verb, `${text}: a mode has up to four octal digits, such as 0755`);
+  return parseInt(text, 8);
+}

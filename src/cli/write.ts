@@ -1,0 +1,36 @@
+// liblinux write: standard input into a file of an image.
+
+import { UsageError } from "./errors.ts";
+import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { atPlace, parseMode, parsePlace, withVolume } from "./places.ts";
+import { Progress } from "./progress.ts";
+
+export async function write(args: string[]): Promise<number> {
+  const { values, positionals } = parse("write", args, {
+    ...KERNEL_OPTIONS,
+    append: { type: "boolean", short: "a", default: false },
+    mode: { type: "string", short: "m" },
+    quiet: { type: "boolean", short: "q", default: false },
+  });
+  const [text, ...more] = positionals;
+  if (text === undefined || more.length)
+    throw new UsageError("write", "into which file? it is IMAGE[:VOLUME]:/PATH");
+  const place = parsePlace("write", text);
+  const mode = values.mode === undefined ? undefined : parseMode("write", values.mode);
+  const access = { ...kernelChoice("write", values), write: true };
+  await withVolume(place, access, ({ fs }) =>
+    atPlace(place, async () => {
+      using progress = new Progress(process.stderr.isTTY && !values.quiet);
+      await using file = await fs.promises.open(place.path, values.append ? "a" : "w");
+      for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+        // A write may take less than it was given.
+        for (let done = 0; done < chunk.length;)
+          done += (await file.write(chunk, done)).bytesWritten;
+        progress.add(chunk.length);
+      }
+      if (mode !== undefined) await file.chmod(mode);
+      await file.sync();
+    }),
+  );
+  return 0;
+}
