@@ -59,9 +59,13 @@ async function epsv(session: Session, argument: Buffer): Promise<Reply> {
   return reply(229, `Entering Extended Passive Mode (|||${port}|).`);
 }
 
+/** Some clients tell this address of a socket that listens at all. */
+const ANY: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
 /** Only the client itself is called: anybody else has not asked for it. */
 function callBack(session: Session, address: string, port: number): Reply {
-  if (address !== session.remoteAddress || port < MIN_ACTIVE_PORT)
+  const own = address === session.remoteAddress || ANY.has(address);
+  if (!own || port < MIN_ACTIVE_PORT)
     throw new FtpError(504, "Data goes to your own address, and to no port below 1024.");
   session.setPath(new ActivePath(port, pathOptions(session)));
   return reply(200, "That is where data will go.");

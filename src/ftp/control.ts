@@ -93,7 +93,7 @@ export class ControlChannel {
 
   /** Take no more lines, send what was replied, and close. */
   finish(): void {
-    this.#end();
+    this.#drop();
     this.#socket.removeAllListeners("data");
     this.#socket.resume();
     this.#socket.end();
@@ -108,7 +108,7 @@ export class ControlChannel {
   #attach(socket: Socket): void {
     socket.on("data", (bytes: Buffer) => this.#received(bytes));
     socket.on("end", () => this.#end());
-    socket.on("close", () => this.#end());
+    socket.on("close", () => this.#drop());
     // Whatever it is, "close" follows.
     socket.on("error", () => socket.destroy());
   }
@@ -126,6 +126,13 @@ export class ControlChannel {
     if (this.#lines.length >= MAX_PENDING_LINES) this.#socket.pause();
   }
 
+  /** What was asked for and not begun is not done any more. */
+  #drop(): void {
+    this.#lines = [];
+    this.#end();
+  }
+
+  /** No more comes. */
   #end(): void {
     this.#ended = true;
     this.#take?.(undefined);

@@ -169,6 +169,7 @@ export class DataConnection {
   readonly #socket: Socket;
   #failure: Error | null = null;
   readonly #closed: Promise<void>;
+  readonly #secured: Promise<unknown> | null;
   /** How many bytes of content went over it. */
   bytes = 0;
 
@@ -185,10 +186,20 @@ export class DataConnection {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = promise;
     own.once("close", resolve);
+    this.#secured = secure && new Promise<void>((done) => void secure.once("secure", done));
     if (own.destroyed) resolve();
     own.on("error", () => this.abort(new FtpError(426, "The data connection broke.")));
     own.setTimeout(timeoutMs, () => this.abort(new FtpError(426, "The data connection stalled.")));
     own.setNoDelay(true);
+  }
+
+  /**
+   * Wait until TLS has begun, if there is any. Clients begin it after they are told of the transfer,
+   * and content that ends before it has begun would be lost.
+   */
+  async ready(): Promise<void> {
+    if (this.#secured) await Promise.race([this.#secured, this.#closed]);
+    this.#check();
   }
 
   /** Break it: the other side sees that, and does not take what it has for complete. */

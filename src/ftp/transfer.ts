@@ -64,6 +64,7 @@ export class Transfer {
     this.#connection = connection;
     if (this.#aborted) throw this.#aborted;
     await plan.begin();
+    await connection.ready();
     await plan.work(connection);
   }
 }
