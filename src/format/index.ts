@@ -5,6 +5,7 @@ export type { MkfsErrorCode } from "./errors.ts";
 export type { ExfatOptions } from "./exfat.ts";
 export type { ExtFeature } from "./ext/features.ts";
 export type { ExtOptions } from "./ext4.ts";
+export type { F2fsFeature, F2fsOptions } from "./f2fs/f2fs.ts";
 export type { CommonOptions, Formatted } from "./formatter.ts";
 export { mkfs } from "./mkfs.ts";
 export type { MkfsOptions } from "./mkfs.ts";

@@ -9,6 +9,8 @@ import { formatExfat } from "./exfat.ts";
 import type { ExfatOptions } from "./exfat.ts";
 import { formatExt } from "./ext4.ts";
 import type { ExtOptions } from "./ext4.ts";
+import { formatF2fs } from "./f2fs/f2fs.ts";
+import type { F2fsOptions } from "./f2fs/f2fs.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { ImageWriter } from "./image-writer.ts";
 import { formatSwap } from "./swap.ts";
@@ -26,7 +28,8 @@ export type MkfsOptions =
   | ExfatOptions
   | SwapOptions
   | BtrfsOptions
-  | XfsOptions;
+  | XfsOptions
+  | F2fsOptions;
 
 /**
  * Make a file system on a disk, or on a part of it. What was there is lost, though most of it is not
@@ -58,6 +61,8 @@ function format(target: Target, options: MkfsOptions): Formatted {
       return formatExt(target, options);
     case "xfs":
       return formatXfs(target, options);
+    case "f2fs":
+      return formatF2fs(target, options);
     case "swap":
       return formatSwap(target, options);
     case "vfat":

@@ -1,4 +1,48 @@
-// Numbers of btrfs on disk. From the kernel's include/uapi/linux/btrfs_tree.h and fs/btrfs/fs.h.
+// Numbers of btrfs on disk that are not the application's business: what the kernel's headers that
+// programs may use do not have is from fs/btrfs/fs.h and fs/btrfs/volumes.h.
+
+import {
+  BTRFS_BLOCK_GROUP_DATA,
+  BTRFS_BLOCK_GROUP_DUP,
+  BTRFS_BLOCK_GROUP_ITEM_KEY,
+  BTRFS_BLOCK_GROUP_METADATA,
+  BTRFS_BLOCK_GROUP_SYSTEM,
+  BTRFS_BLOCK_GROUP_TREE_OBJECTID,
+  BTRFS_CHUNK_ITEM_KEY,
+  BTRFS_CHUNK_TREE_OBJECTID,
+  BTRFS_CSUM_TREE_OBJECTID,
+  BTRFS_DATA_RELOC_TREE_OBJECTID,
+  BTRFS_DEV_EXTENT_KEY,
+  BTRFS_DEV_ITEMS_OBJECTID,
+  BTRFS_DEV_ITEM_KEY,
+  BTRFS_DEV_TREE_OBJECTID,
+  BTRFS_DIR_ITEM_KEY,
+  BTRFS_EXTENT_TREE_OBJECTID,
+  BTRFS_FEATURE_COMPAT_RO_BLOCK_GROUP_TREE,
+  BTRFS_FEATURE_COMPAT_RO_FREE_SPACE_TREE,
+  BTRFS_FEATURE_COMPAT_RO_FREE_SPACE_TREE_VALID,
+  BTRFS_FEATURE_INCOMPAT_EXTENDED_IREF,
+  BTRFS_FEATURE_INCOMPAT_MIXED_BACKREF,
+  BTRFS_FEATURE_INCOMPAT_MIXED_GROUPS,
+  BTRFS_FEATURE_INCOMPAT_NO_HOLES,
+  BTRFS_FEATURE_INCOMPAT_SKINNY_METADATA,
+  BTRFS_FIRST_FREE_OBJECTID,
+  BTRFS_FREE_SPACE_EXTENT_KEY,
+  BTRFS_FREE_SPACE_INFO_KEY,
+  BTRFS_FREE_SPACE_TREE_OBJECTID,
+  BTRFS_FS_TREE_OBJECTID,
+  BTRFS_HEADER_FLAG_WRITTEN,
+  BTRFS_INODE_ITEM_KEY,
+  BTRFS_INODE_REF_KEY,
+  BTRFS_METADATA_ITEM_KEY,
+  BTRFS_MIXED_BACKREF_REV,
+  BTRFS_ROOT_ITEM_KEY,
+  BTRFS_ROOT_TREE_DIR_OBJECTID,
+  BTRFS_ROOT_TREE_OBJECTID,
+  BTRFS_TREE_BLOCK_REF_KEY,
+  BTRFS_UUID_KEY_SUBVOL,
+  BTRFS_UUID_TREE_OBJECTID,
+} from "../../abi/constants/btrfs.ts";
 
 export const SECTOR_BYTES = 4096;
 /** BTRFS_STRIPE_LEN: chunks and their stripes are multiples of it. */
@@ -9,66 +53,63 @@ export const DEVICE_ID = 1;
 
 /** Objects with a number of their own; trees are known by theirs. */
 export const OBJECT = {
-  deviceItems: 1,
-  rootTree: 1,
-  extentTree: 2,
-  chunkTree: 3,
-  deviceTree: 4,
-  fileTree: 5,
-  rootDirectory: 6,
-  checksumTree: 7,
-  uuidTree: 9,
-  freeSpaceTree: 10,
-  blockGroupTree: 11,
+  deviceItems: BTRFS_DEV_ITEMS_OBJECTID,
+  rootTree: BTRFS_ROOT_TREE_OBJECTID,
+  extentTree: BTRFS_EXTENT_TREE_OBJECTID,
+  chunkTree: BTRFS_CHUNK_TREE_OBJECTID,
+  deviceTree: BTRFS_DEV_TREE_OBJECTID,
+  fileTree: BTRFS_FS_TREE_OBJECTID,
+  rootDirectory: BTRFS_ROOT_TREE_DIR_OBJECTID,
+  checksumTree: BTRFS_CSUM_TREE_OBJECTID,
+  uuidTree: BTRFS_UUID_TREE_OBJECTID,
+  freeSpaceTree: BTRFS_FREE_SPACE_TREE_OBJECTID,
+  blockGroupTree: BTRFS_BLOCK_GROUP_TREE_OBJECTID,
   /** The first inode of a tree of files, and the owner of all chunks. */
-  first: 256,
-  /** −9 */
-  relocationTree: 0xffff_ffff_ffff_fff7n,
+  first: BTRFS_FIRST_FREE_OBJECTID,
+  relocationTree: BTRFS_DATA_RELOC_TREE_OBJECTID,
 } as const;
 
 export const KEY = {
-  inodeItem: 1,
-  inodeReference: 12,
-  directoryItem: 84,
-  rootItem: 132,
-  metadataItem: 169,
-  treeBlockReference: 176,
-  blockGroupItem: 192,
-  freeSpaceInfo: 198,
-  freeSpaceExtent: 199,
-  deviceExtent: 204,
-  deviceItem: 216,
-  chunkItem: 228,
-  subvolumeUuid: 251,
+  inodeItem: BTRFS_INODE_ITEM_KEY,
+  inodeReference: BTRFS_INODE_REF_KEY,
+  directoryItem: BTRFS_DIR_ITEM_KEY,
+  rootItem: BTRFS_ROOT_ITEM_KEY,
+  metadataItem: BTRFS_METADATA_ITEM_KEY,
+  treeBlockReference: BTRFS_TREE_BLOCK_REF_KEY,
+  blockGroupItem: BTRFS_BLOCK_GROUP_ITEM_KEY,
+  freeSpaceInfo: BTRFS_FREE_SPACE_INFO_KEY,
+  freeSpaceExtent: BTRFS_FREE_SPACE_EXTENT_KEY,
+  deviceExtent: BTRFS_DEV_EXTENT_KEY,
+  deviceItem: BTRFS_DEV_ITEM_KEY,
+  chunkItem: BTRFS_CHUNK_ITEM_KEY,
+  subvolumeUuid: BTRFS_UUID_KEY_SUBVOL,
 } as const;
 
-/** BTRFS_BLOCK_GROUP_*: what a chunk is for, and how it is stored. */
-export const BLOCK_GROUP = { data: 1, system: 2, metadata: 4, dup: 32 } as const;
+/** What a chunk is for, and how it is stored. */
+export const BLOCK_GROUP = {
+  data: BTRFS_BLOCK_GROUP_DATA,
+  system: BTRFS_BLOCK_GROUP_SYSTEM,
+  metadata: BTRFS_BLOCK_GROUP_METADATA,
+  dup: BTRFS_BLOCK_GROUP_DUP,
+} as const;
 
-/** BTRFS_FEATURE_INCOMPAT_*. */
 export const INCOMPAT = {
-  mixedBackReferences: 0x1,
-  mixedGroups: 0x4,
-  extendedReferences: 0x40,
-  skinnyMetadata: 0x100,
-  noHoles: 0x200,
+  mixedBackReferences: BTRFS_FEATURE_INCOMPAT_MIXED_BACKREF,
+  mixedGroups: BTRFS_FEATURE_INCOMPAT_MIXED_GROUPS,
+  extendedReferences: BTRFS_FEATURE_INCOMPAT_EXTENDED_IREF,
+  skinnyMetadata: BTRFS_FEATURE_INCOMPAT_SKINNY_METADATA,
+  noHoles: BTRFS_FEATURE_INCOMPAT_NO_HOLES,
 } as const;
 
-/** BTRFS_FEATURE_COMPAT_RO_*. */
 export const COMPAT_RO = {
-  freeSpaceTree: 0x1,
-  freeSpaceTreeValid: 0x2,
-  blockGroupTree: 0x8,
+  freeSpaceTree: BTRFS_FEATURE_COMPAT_RO_FREE_SPACE_TREE,
+  freeSpaceTreeValid: BTRFS_FEATURE_COMPAT_RO_FREE_SPACE_TREE_VALID,
+  blockGroupTree: BTRFS_FEATURE_COMPAT_RO_BLOCK_GROUP_TREE,
 } as const;
 
-/** BTRFS_EXTENT_FLAG_TREE_BLOCK */
-export const EXTENT_TREE_BLOCK = 2;
-/** BTRFS_HEADER_FLAG_WRITTEN, and BTRFS_MIXED_BACKREF_REV in the uppermost byte. */
-export const HEADER_FLAGS = 0x0100_0000_0000_0001n;
-/** BTRFS_HEADER_FLAG_WRITTEN */
-export const SUPER_FLAGS = 1;
-/** BTRFS_FT_DIR */
-export const TYPE_DIRECTORY = 2;
+/** The revision of back references is in the uppermost byte. */
+export const HEADER_FLAGS =
+  BigInt(BTRFS_HEADER_FLAG_WRITTEN) | (BigInt(BTRFS_MIXED_BACKREF_REV) << 56n);
 /** S_IFDIR and rwxr-xr-x */
 export const DIRECTORY_MODE = 0o40755;
 

@@ -1,17 +1,16 @@
 // What is stored in the trees of btrfs. Structures: the kernel's include/uapi/linux/btrfs_tree.h.
 
+import { BTRFS_EXTENT_FLAG_TREE_BLOCK, BTRFS_FT_DIR } from "../../abi/constants/btrfs.ts";
 import { Record } from "../record.ts";
 import type { Chunk } from "./chunks.ts";
 import {
   DEVICE_ID,
   DIRECTORY_MODE,
-  EXTENT_TREE_BLOCK,
   GENERATION,
   KEY,
   OBJECT,
   SECTOR_BYTES,
   STRIPE_BYTES,
-  TYPE_DIRECTORY,
 } from "./layout.ts";
 import { putKey } from "./leaf.ts";
 
@@ -80,7 +79,7 @@ export function treeBlockItem(tree: number | bigint): Bytes {
   return new Record(33)
     .u64(0, 1)
     .u64(8, GENERATION)
-    .u64(16, EXTENT_TREE_BLOCK)
+    .u64(16, BTRFS_EXTENT_FLAG_TREE_BLOCK)
     .u8(24, KEY.treeBlockReference)
     .u64(25, tree).bytes;
 }
@@ -113,7 +112,7 @@ export function treeEntry(tree: number | bigint, name: string): Bytes {
   const entry = new Record(30 + name.length);
   // Of whichever generation: the offset of the key is −1.
   putKey(entry, 0, { object: tree, type: KEY.rootItem, offset: 0xffff_ffff_ffff_ffffn });
-  return entry.u16(27, name.length).u8(29, TYPE_DIRECTORY).ascii(30, name).bytes;
+  return entry.u16(27, name.length).u8(29, BTRFS_FT_DIR).ascii(30, name).bytes;
 }
 
 export interface Root {

@@ -1,19 +1,23 @@
 // The superblock of btrfs and its copies. struct btrfs_super_block of the kernel's
 // include/uapi/linux/btrfs_tree.h.
 
+import {
+  BTRFS_HEADER_FLAG_WRITTEN,
+  BTRFS_LABEL_SIZE,
+  BTRFS_MAGIC,
+} from "../../abi/constants/btrfs.ts";
 import { Record } from "../record.ts";
 import type { Chunk } from "./chunks.ts";
-import { GENERATION, KEY, OBJECT, SECTOR_BYTES, SUPER_FLAGS } from "./layout.ts";
+import { GENERATION, KEY, OBJECT, SECTOR_BYTES } from "./layout.ts";
 import { KEY_BYTES, putKey, seal } from "./leaf.ts";
 import { chunkItem, deviceItem } from "./records.ts";
 import type { Device } from "./records.ts";
 
-const MAGIC = "_BHRfS_M";
 const SUPER_BYTES = 4096;
 /** Where the superblock is, and where copies are if the disk has room (btrfs_sb_offset()). */
 const OFFSETS = [2 ** 16, 2 ** 26, 2 ** 38];
-/** BTRFS_LABEL_SIZE less the NUL. */
-export const LABEL_BYTES = 255;
+/** There is a NUL after it. */
+export const LABEL_BYTES = BTRFS_LABEL_SIZE - 1;
 
 /** The logical addresses of the trees that a superblock names. */
 export interface Addresses {
@@ -57,8 +61,8 @@ function superblockAt(offset: number, content: Superblock): Uint8Array<ArrayBuff
   const block = new Record(SUPER_BYTES)
     .uuid(32, device.fsid)
     .u64(48, offset)
-    .u64(56, SUPER_FLAGS)
-    .ascii(64, MAGIC)
+    .u64(56, BTRFS_HEADER_FLAG_WRITTEN)
+    .u64(64, BTRFS_MAGIC)
     .u64(72, GENERATION)
     .u64(80, addresses.root)
     .u64(88, addresses.chunk)

@@ -1,5 +1,6 @@
 // The superblock of XFS. struct xfs_dsb of the kernel's fs/xfs/libxfs/xfs_format.h.
 
+import { XFS_SUPER_MAGIC } from "../../abi/constants/magic.ts";
 import { Record } from "../record.ts";
 import {
   BLOCK_BYTES,
@@ -15,7 +16,6 @@ import { freeBlocks } from "./group.ts";
 import { rootInode, USED_INODES } from "./inodes.ts";
 import { seal } from "./seal.ts";
 
-const MAGIC = "XFSB";
 /** XFSLABEL_MAX */
 export const LABEL_BYTES = 12;
 const CRC_AT = 224;
@@ -77,7 +77,7 @@ export function superblock(
 ): Uint8Array<ArrayBuffer> {
   const root = rootInode(geometry);
   const block = new Record(geometry.sectorBytes)
-    .ascii(0, MAGIC)
+    .u32be(0, XFS_SUPER_MAGIC)
     .u32be(4, BLOCK_BYTES)
     .u64be(8, geometry.blocks)
     .uuid(32, uuid)
