@@ -28,6 +28,16 @@ export type FaultEffect =
   /** It is not answered before the fault is lifted; then it fails. */
   | { readonly kind: "never" };
 
+/** An operation that a fault may strike. */
+export interface FaultableOperation {
+  readonly kind: DiskOperation;
+  /** 0 of a flush, as is the length. */
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  /** What is to be written; of a read, what it is to be read into. Only valid now. */
+  readonly bytes?: Uint8Array;
+}
+
 /** When, where and how a disk fails. */
 export interface Fault {
   readonly effect: FaultEffect;
@@ -35,6 +45,8 @@ export interface Fault {
   readonly on?: readonly DiskOperation[];
   /** Only operations that touch these bytes. A flush has no place: it is not restricted. */
   readonly range?: { readonly offsetBytes: number; readonly lengthBytes: number };
+  /** Only operations for which this is true. It may look at them, and must not change them. */
+  readonly when?: (operation: FaultableOperation) => boolean;
   /** How many operations that match are left alone first. Default 0. */
   readonly after?: number;
   /** How many it strikes. Default: any number. */
@@ -73,12 +85,7 @@ const EFFECTS: Readonly<Record<FaultEffect["kind"], readonly DiskOperation[]>> =
 };
 
 /** An operation that is to be done. */
-interface Operation {
-  readonly kind: DiskOperation;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  /** What is read into, or written. */
-  readonly bytes?: Uint8Array;
+interface Operation extends FaultableOperation {
   /** Do it, perhaps with other bytes. */
   readonly work: (bytes?: Uint8Array) => void | Promise<void>;
 }
@@ -98,15 +105,17 @@ class Active implements InjectedFault {
   }
 
   /** Whether it strikes this one. */
-  strikes({ kind, offsetBytes, lengthBytes }: Operation, chance: () => number): boolean {
-    const { range, times = Infinity, probability = 1 } = this.fault;
+  strikes(operation: Operation, chance: () => number): boolean {
+    const { kind, offsetBytes, lengthBytes } = operation;
+    const { range, when, times = Infinity, probability = 1 } = this.fault;
     if (!this.operations.has(kind) || this.struck >= times) return false;
     const touches =
       !range ||
       kind === "flush" ||
       (offsetBytes < range.offsetBytes + range.lengthBytes &&
         range.offsetBytes < offsetBytes + lengthBytes);
-    if (!touches || (probability < 1 && chance() >= probability)) return false;
+    if (!touches || (when && !when(operation))) return false;
+    if (probability < 1 && chance() >= probability) return false;
     if (this.#left > 0) {
       this.#left--;
       return false;

@@ -9,6 +9,7 @@ export { FaultDisk } from "./fault-disk.ts";
 export type {
   DiskOperation,
   Fault,
+  FaultableOperation,
   FaultDiskOptions,
   FaultEffect,
   InjectedFault,
