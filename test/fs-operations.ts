@@ -89,10 +89,13 @@ const WRITE_BYTES = 1 << 20;
 /** Create or replace a file. */
 export async function writeFile(process: Process, path: string, bytes: Uint8Array): Promise<void> {
   const fd = await process.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
-  await process.ftruncate64(fd, 0);
-  for (let at = 0; at < bytes.length;) {
-    const part = bytes.subarray(at, at + WRITE_BYTES);
-    at += await process.write(fd, part, part.length);
+  try {
+    await process.ftruncate64(fd, 0);
+    for (let at = 0; at < bytes.length;) {
+      const part = bytes.subarray(at, at + WRITE_BYTES);
+      at += await process.write(fd, part, part.length);
+    }
+  } finally {
+    await process.close(fd);
   }
-  await process.close(fd);
 }

@@ -30,6 +30,18 @@ export type { OverlayOptions } from "./overlay.ts";
 export type { PartitionTable, TableEntry } from "./partitions.ts";
 export { probe, probeDevice } from "./probe.ts";
 export type { Content } from "./probes/content.ts";
+export {
+  disableQuota,
+  enableQuota,
+  getQuota,
+  getQuotaGrace,
+  listQuotas,
+  QuotaError,
+  quotaState,
+  setQuota,
+  setQuotaGrace,
+} from "./quota.ts";
+export type { Quota, QuotaGrace, QuotaKind, QuotaLimits, QuotaState, QuotaUse } from "./quota.ts";
 export type { ByteRange } from "./range.ts";
 export { dedupe, reflink, reflinkRange } from "./reflink.ts";
 export type { Deduped } from "./reflink.ts";
