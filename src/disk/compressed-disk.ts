@@ -10,13 +10,14 @@ import { gzip } from "./compressed/gzip.ts";
 import { byteSource, CorruptError, Input } from "./compressed/input.ts";
 import type { ByteSource, CompressedSource } from "./compressed/input.ts";
 import { xz } from "./compressed/xz.ts";
+import { zstd } from "./compressed/zstd.ts";
 import { checkBlockSize, checkRange, checkSize, sizeOf } from "./disk.ts";
 import type { Disk } from "./disk.ts";
 import { DiskError } from "./errors.ts";
 import { Gate } from "./gate.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 
-const FORMATS: readonly Format[] = [gzip, xz];
+const FORMATS: readonly Format[] = [gzip, xz, zstd];
 /** The store grows by no less, where the image's size is not known. */
 const GROW_BYTES = 64 << 20;
 /** Zeroes of this length take no room in a store that has nothing else. */
@@ -31,8 +32,8 @@ export interface CompressedDiskOptions {
    */
   store?: Disk;
   /**
-   * The image's size, if it is known: then nothing is decompressed before it is read. What the file
-   * holds beyond that is left out.
+   * The image's size, if it is known: then nothing is decompressed before it is read, and of zstd not
+   * every block is looked at. What the file holds beyond that is left out.
    */
   sizeBytes?: number;
   /** Logical block size; 512 by default. */
@@ -63,8 +64,10 @@ interface Live {
 }
 
 /**
- * Open a compressed raw image: gzip. Nothing is decompressed if the file tells its size,
- * or the caller does; else all is, since a disk has to have one.
+ * Open a compressed raw image: gzip, xz (of LZMA2, without further filters) or zstd (without a
+ * dictionary). A disk has to have a size: if neither the file tells it nor the caller, as with all of
+ * gzip, everything is decompressed at once. Else nothing is but what is read and what comes before it in
+ * the same xz block or zstd frame. CRC-32, CRC-64 and XXH64 are checked at the end of each.
  *
  * @param source a Blob or File (in Node, `fs.openAsBlob()` makes one of a file), or a disk that holds the
  *   compressed file, such as an HttpDisk. It stays the caller's.
