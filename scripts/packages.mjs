@@ -50,6 +50,8 @@ export const references = {
   fdisk: "sfdisk",
   gdisk: "sgdisk",
   "util-linux": "losetup",
+  "xz-utils": "xz",
+  zstd: "zstd",
   chromium: "chromium",
   curl: "curl",
   lftp: "lftp",
