@@ -1,7 +1,6 @@
 // The command line, as a child process, against what the native tools made.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -16,6 +15,7 @@ import {
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
+import { execute, fails, liblinux, main, succeeds, top } from "./command.ts";
 import {
   debugfs,
   emptyImage,
@@ -29,50 +29,6 @@ import {
   sampleTree,
   temporaryFolder,
 } from "./images/native.ts";
-
-const top = join(import.meta.dirname, "..");
-const main = join(top, "src/cli/main.ts");
-
-interface Result {
-  readonly code: number | null;
-  readonly out: Buffer;
-  readonly text: string;
-  readonly err: string;
-}
-
-function execute(command: string, args: readonly string[], env = process.env): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: top, env, stdio: ["ignore", "pipe", "pipe"] });
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout.on("data", (part: Buffer) => out.push(part));
-    child.stderr.on("data", (part: Buffer) => err.push(part));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const all = Buffer.concat(out);
-      resolve({ code, out: all, text: all.toString(), err: Buffer.concat(err).toString() });
-    });
-  });
-}
-
-const liblinux = (...args: string[]) => execute(process.execPath, [main, ...args]);
-
-/** It succeeds, and says nothing on standard error. */
-async function succeeds(...args: string[]): Promise<Result> {
-  const result = await liblinux(...args);
-  assert.equal(result.err, "");
-  assert.equal(result.code, 0);
-  return result;
-}
-
-/** It fails with this code and one line like this. */
-async function fails(code: number, line: RegExp, ...args: string[]): Promise<void> {
-  const result = await liblinux(...args);
-  assert.match(result.err, /^liblinux: [^\n]*\n$/);
-  assert.match(result.err, line);
-  assert.equal(result.code, code);
-  assert.equal(result.text, "");
-}
 
 suite("the command line", { concurrency: 2 }, () => {
   const folder = temporaryFolder();
