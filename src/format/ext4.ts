@@ -34,7 +34,7 @@ export interface ExtOptions extends CommonOptions {
   inodeSizeBytes?: number;
   /** One inode for so much of the disk. Default: 16384; 4096 below 512 MiB, 8192 below 3 MiB. */
   bytesPerInode?: number;
-  /** So many inodes at least, instead of {@link bytesPerInode}. */
+  /** So many inodes, rounded to what groups can have, instead of {@link bytesPerInode}. */
   inodes?: number;
   /** What only root may fill, in percent, 0 to 50. Default: 5. */
   reservedPercent?: number;
@@ -54,6 +54,8 @@ const SMALL_BYTES = 512 << 20;
 const LABEL_BYTES = 16;
 const MAX_BLOCKS_64 = 2 ** 48;
 const MAX_U32 = 2 ** 32 - 1;
+/** With less, nothing could be written to it. */
+const LEAST_FREE_BLOCKS = 4;
 /** Bounds the search for the least size; no choice of options needs so much. */
 const MOST_LEAST_BLOCKS = 2 ** 26;
 
@@ -208,6 +210,8 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
     ? addJournal(volume, journalBlocks, identity.journalSequence)
     : undefined;
   const orphanFile = features.has("orphan_file") ? addOrphanFile(volume) : undefined;
+  const totals = finishGroups(volume, options.zeroed ?? false);
+  if (totals.freeBlocks < LEAST_FREE_BLOCKS) throw new NoRoomError();
   writeSuperblocks(volume, {
     label: plan.label,
     reservedBlocks: Math.floor((geometry.blocks * plan.reservedPercent) / 100),
@@ -215,7 +219,7 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
     encryptionSalt: identity.encryptionSalt,
     journal,
     orphanFile,
-    totals: finishGroups(volume, options.zeroed ?? false),
+    totals,
   });
 }
 

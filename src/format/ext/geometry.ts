@@ -91,13 +91,13 @@ export function planGeometry(
   return planGeometry(groupStart(geometry, last), features, options);
 }
 
-/** As many as were wished for, in whole blocks of the table and whole bytes of the bitmap. */
+/** As mke2fs rounds it: up to whole blocks of the table, then down to whole bytes of the bitmap. */
 function inodesOfGroup(groups: number, options: GeometryOptions): number {
   const { blockBytes, inodeBytes } = options;
-  const step = Math.max(8, blockBytes / inodeBytes);
-  const most = Math.min(8 * blockBytes, Math.floor(MAX_U32 / groups / step) * step);
-  const wish = Math.max(LEAST_INODES, options.inodes / groups);
-  return Math.min(most, Math.ceil(wish / step) * step);
+  const perBlock = blockBytes / inodeBytes;
+  const wish = Math.min(8 * blockBytes, MAX_U32 / groups, options.inodes / groups);
+  const whole = Math.ceil(wish / perBlock) * perBlock;
+  return Math.max(LEAST_INODES, whole - (whole % 8), perBlock);
 }
 
 function reserve(blocks: number, firstBlock: number, blockBytes: number, perBlock: number): number {

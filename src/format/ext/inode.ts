@@ -17,7 +17,8 @@ const POINTERS_BYTES = 60;
 export const DIRECT_BLOCKS = 12;
 /** What the fields after the first 128 bytes take, as the kernel of today knows them. */
 export const EXTRA_BYTES = 32;
-const SHORT_INODE_BYTES = 128;
+/** Inodes without the fields after these. */
+export const SHORT_INODE_BYTES = 128;
 
 export interface InodeFields {
   /** Type and permissions. */
@@ -139,7 +140,7 @@ function mapExtents(volume: ExtVolume, inode: number, runs: readonly Run[]): Map
     const tail = EXTENT_BYTES * (room + 1);
     if (volume.features.has("metadata_csum"))
       leaf.u32(tail, crc32c(volume.inodeSeed(inode), leaf.part(0, tail)));
-    const block = volume.allocate(1, runs[0].start);
+    const block = volume.allocateBlock(runs[0].start);
     volume.writeBlocks(block, leaf.bytes);
     root
       .u32(EXTENT_BYTES * (i + 1), part[0].logical)
@@ -157,7 +158,7 @@ function mapPointers(volume: ExtVolume, runs: readonly Run[]): Mapping {
   let extra = 0;
   const tree = (level: number, from: number): number => {
     if (level === 0) return data[from];
-    const block = volume.allocate(1, runs[0].start);
+    const block = volume.allocateBlock(runs[0].start);
     extra++;
     const record = new Record(volume.geometry.blockBytes);
     const step = perBlock ** (level - 1);

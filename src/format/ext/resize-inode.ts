@@ -30,7 +30,7 @@ export function addResizeInode(volume: ExtVolume): void {
       lists.u32(i * blockBytes + 4 * n, first + i + distance);
   }
   volume.writeBlocks(first, lists.bytes);
-  const block = volume.allocate(1);
+  const block = volume.allocateBlock();
   volume.writeBlocks(block, top.bytes);
   const pointers = new Record(60).u32(4 * DOUBLE_INDIRECT, block).bytes;
   const blocks = 1 + reservedDescriptorBlocks * (1 + copies.length);

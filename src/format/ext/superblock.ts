@@ -7,7 +7,7 @@ import { Record } from "../record.ts";
 import { descriptorsIn, groupStart, hasSuperblock } from "./geometry.ts";
 import { FIRST_FREE_INODE } from "./geometry.ts";
 import type { GroupTotals } from "./groups.ts";
-import { EXTRA_BYTES } from "./inode.ts";
+import { EXTRA_BYTES, SHORT_INODE_BYTES } from "./inode.ts";
 import { JOURNAL_INODE } from "./journal.ts";
 import type { Journal } from "./journal.ts";
 import type { ExtVolume } from "./volume.ts";
@@ -131,7 +131,8 @@ function putFeatureFields(record: Record, volume: ExtVolume, fields: SuperblockF
       .set(0x10c, journal.pointers)
       .u32(0x148, Math.floor(journal.sizeBytes / 2 ** 32))
       .u32(0x14c, journal.sizeBytes % 2 ** 32);
-  if (features.has("extra_isize")) record.u16(0x15c, EXTRA_BYTES).u16(0x15e, EXTRA_BYTES);
+  if (geometry.inodeBytes > SHORT_INODE_BYTES)
+    record.u16(0x15c, EXTRA_BYTES).u16(0x15e, EXTRA_BYTES);
   if (features.has("flex_bg")) record.u8(0x174, Math.log2(geometry.groupsPerFlex));
   if (features.has("metadata_csum")) record.u8(0x175, CHECKSUM_CRC32C);
   if (features.has("metadata_csum_seed")) record.u32(0x270, volume.checksumSeed);

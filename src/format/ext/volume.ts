@@ -68,9 +68,11 @@ export class ExtVolume {
     const places: GroupPlaces[] = [];
     for (let first = 0; first < geometry.groups; first += geometry.groupsPerFlex) {
       const count = Math.min(geometry.groupsPerFlex, geometry.groups - first);
-      const goal = groupStart(geometry, first);
+      const start = groupStart(geometry, first);
+      // Without flex_bg, what a group has must be in it.
+      const end = geometry.groupsPerFlex === 1 ? groupEnd(geometry, first) : geometry.blocks;
       const take = (blocks: number) =>
-        Array.from({ length: count }, () => this.allocate(blocks, goal));
+        Array.from({ length: count }, () => this.#allocate(blocks, start, end));
       const blockBitmaps = take(1);
       const inodeBitmaps = take(1);
       const inodeTables = take(geometry.inodeTableBlocks);
@@ -84,9 +86,9 @@ export class ExtVolume {
     return places;
   }
 
-  /** Take blocks in a row, the first that are free from a block on. @throws {NoRoomError} */
-  allocate(count: number, goal = this.geometry.firstBlock): number {
-    for (const run of this.space.free(goal, this.geometry.blocks)) {
+  /** Take blocks in a row, the first that are free between two. @throws {NoRoomError} */
+  #allocate(count: number, from: number, to: number): number {
+    for (const run of this.space.free(from, to)) {
       if (run.length < count) continue;
       this.space.add(run.start, count);
       return run.start;
@@ -94,7 +96,12 @@ export class ExtVolume {
     throw new NoRoomError();
   }
 
-  /** Take blocks in as few runs as there are from a block on, and then from the start. */
+  /** Take one block, the first that is free from a block on. @throws {NoRoomError} */
+  allocateBlock(goal = this.geometry.firstBlock): number {
+    return this.allocateRuns(1, goal)[0].start;
+  }
+
+  /** Take blocks in as few runs as there are from a block on, and then from the start. @throws {NoRoomError} */
   allocateRuns(count: number, goal = this.geometry.firstBlock): Run[] {
     const { blocks, firstBlock } = this.geometry;
     const taken: Run[] = [];
