@@ -62,6 +62,17 @@ export interface Place {
   get(name: string): Promise<Buffer>;
 }
 
+/** Mount an empty ext4 of 32 MiB at ROOT, where everybody may write. */
+export async function mountNew(kernel: Kernel, folder: string): Promise<void> {
+  const empty = join(folder, "empty");
+  mkdirSync(empty, { recursive: true });
+  const image = readFileSync(ext4Image(join(folder, "image"), empty));
+  const device = await attachDisk(kernel, new MemoryDisk(image));
+  await kernel.init.mkdirat(AT_FDCWD, ROOT, 0o755);
+  await mount(kernel, { source: device.path, target: ROOT });
+  await kernel.init.fchmodat(AT_FDCWD, ROOT, 0o777);
+}
+
 /** For the tests of a suite: one kernel, with an ext4 of 32 MiB at ROOT. */
 export function usePlace(): Place {
   const folder = temporaryFolder();
@@ -69,13 +80,7 @@ export function usePlace(): Place {
   const running = () => kernel ?? assert.fail("the kernel is booted before the tests");
   before(async () => {
     kernel = await boot();
-    const empty = join(folder.path, "empty");
-    mkdirSync(empty);
-    const image = readFileSync(ext4Image(join(folder.path, "image"), empty));
-    const device = await attachDisk(kernel, new MemoryDisk(image));
-    await kernel.init.mkdirat(AT_FDCWD, ROOT, 0o755);
-    await mount(kernel, { source: device.path, target: ROOT });
-    await kernel.init.fchmodat(AT_FDCWD, ROOT, 0o777);
+    await mountNew(kernel, folder.path);
   });
   after(async () => {
     await kernel?.halt();
@@ -106,6 +111,7 @@ export function usePlace(): Place {
 export const USER = { name: "user", password: "pass word" };
 
 async function serve(kernel: Kernel, options: Partial<FtpOptions> = {}): Promise<FtpServer> {
+  const ports = listeners();
   const before = { processes: kernel.processes.size, fds: await descriptors(kernel, 1) };
   const server = await serveFtp({
     kernel,
@@ -119,6 +125,8 @@ async function serve(kernel: Kernel, options: Partial<FtpOptions> = {}): Promise
   const close = server.close.bind(server);
   server.close = async () => {
     await close();
+    // Their handles go a turn later.
+    await until(() => listeners() <= ports);
     if (!kernel.running) return;
     assert.deepEqual(server.sessions, []);
     assert.equal(kernel.processes.size, before.processes);
@@ -126,6 +134,10 @@ async function serve(kernel: Kernel, options: Partial<FtpOptions> = {}): Promise
   };
   return server;
 }
+
+/** How many sockets of this program wait for connections. */
+const listeners = () =>
+  process.getActiveResourcesInfo().filter((name) => name === "TCPServerWrap").length;
 
 /** The descriptors that a process has open. */
 export async function descriptors(kernel: Kernel, pid: number): Promise<string[]> {

@@ -70,6 +70,11 @@ export interface FtpOptions {
   publicAddress?: string;
   /** Permissions that new files do not get. Default 0o022. */
   umask?: number;
+  /**
+   * Tell that an upload is done only when the disk has it. Without that the kernel writes it in its
+   * own time, and a disk that fails then is no longer told of. Default false.
+   */
+  durable?: boolean;
   /** Connections at once; more are told to come later. Default 100. */
   maxSessions?: number;
   /** Wrong passwords in one session before it is ended. Default 3. */
@@ -108,6 +113,7 @@ const DEFAULTS = {
   anonymous: false,
   readOnly: true,
   umask: 0o022,
+  durable: false,
   maxSessions: 100,
   maxLoginAttempts: 3,
   loginDelayMs: 1000,

@@ -20,6 +20,7 @@ import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import type { Commands } from "./command.ts";
 import { receiveFile, sendFile } from "./content.ts";
+import type { DataConnection } from "./data.ts";
 import { nameOf } from "./names.ts";
 import { FtpError, join, reply } from "./reply.ts";
 import type { Reply } from "./reply.ts";
@@ -91,6 +92,18 @@ async function closeFile(process: Process, fd: number): Promise<void> {
   await process.close(fd);
 }
 
+/** Store what comes, from an offset on, and see to it that it lasts, if that was asked for. */
+async function receive(
+  session: Session,
+  fd: number,
+  offsetBytes: number,
+  connection: DataConnection,
+): Promise<void> {
+  const { process, settings } = session;
+  await receiveFile(process, fd, offsetBytes, representation(session), connection);
+  if (settings.durable) await process.fsync(fd);
+}
+
 async function store(session: Session, argument: Buffer): Promise<null> {
   const { process } = session;
   const start = takeRestart(session);
@@ -103,7 +116,7 @@ async function store(session: Session, argument: Buffer): Promise<null> {
       async (connection) => {
         // Not before the data comes: a file is not emptied for a connection that fails.
         await process.ftruncate64(fd, start);
-        await receiveFile(process, fd, start, representation(session), connection);
+        await receive(session, fd, start, connection);
       },
       () => closeFile(process, fd),
     );
@@ -118,7 +131,7 @@ async function append(session: Session, argument: Buffer): Promise<null> {
     session.begin(
       "Send it.",
       // The kernel appends, whatever the offset.
-      (connection) => receiveFile(process, fd, 0, representation(session), connection),
+      (connection) => receive(session, fd, 0, connection),
       () => closeFile(process, fd),
     ),
   );
@@ -150,7 +163,7 @@ async function storeUnique(session: Session, argument: Buffer): Promise<null> {
     session.begin(
       // RFC 1123, section 4.1.2.9, wants this form.
       join("FILE: ", name),
-      (connection) => receiveFile(process, fd, 0, representation(session), connection),
+      (connection) => receive(session, fd, 0, connection),
       () => closeFile(process, fd),
     ),
   );
