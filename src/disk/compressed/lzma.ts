@@ -154,7 +154,10 @@ export class Lzma {
   }
 
   #bit(model: number): number {
-    this.#normalize();
+    if (this.#range < TOP) {
+      this.#range = (this.#range << 8) >>> 0;
+      this.#code = ((this.#code << 8) | this.#bytes[this.#at++]) >>> 0;
+    }
     const models = this.#models;
     const probability = models[model];
     const bound = (this.#range >>> MODEL_BITS) * probability;
@@ -169,11 +172,43 @@ export class Lzma {
     return 1;
   }
 
-  /** Bits of a tree, the highest first. */
+  /**
+   * Bits of a tree, the highest first, from one node to the row that starts at another. As #bit(), with
+   * all state at hand: most of the time is spent here.
+   */
+  #walk(tree: number, from: number, row: number): number {
+    const models = this.#models;
+    const bytes = this.#bytes;
+    let range = this.#range;
+    let code = this.#code;
+    let at = this.#at;
+    let node = from;
+    while (node < row) {
+      if (range < TOP) {
+        range = (range << 8) >>> 0;
+        code = ((code << 8) | bytes[at++]) >>> 0;
+      }
+      const probability = models[tree + node];
+      const bound = (range >>> MODEL_BITS) * probability;
+      if (code < bound) {
+        range = bound;
+        models[tree + node] = probability + (((1 << MODEL_BITS) - probability) >> MOVE_BITS);
+        node <<= 1;
+      } else {
+        range -= bound;
+        code -= bound;
+        models[tree + node] = probability - (probability >> MOVE_BITS);
+        node = (node << 1) | 1;
+      }
+    }
+    this.#range = range;
+    this.#code = code;
+    this.#at = at;
+    return node;
+  }
+
   #tree(models: number, bits: number): number {
-    let node = 1;
-    for (let i = 0; i < bits; i++) node = (node << 1) | this.#bit(models + node);
-    return node - (1 << bits);
+    return this.#walk(models, 1, 1 << bits) - (1 << bits);
   }
 
   /** Bits of a tree, the lowest first. */
@@ -247,8 +282,7 @@ export class Lzma {
         if (bit !== expected) break;
       }
     }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.#bit(models + symbol);
-    window[this.#to++] = symbol;
+    window[this.#to++] = this.#walk(models, symbol, 0x100);
     const state = this.#state;
     this.#state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
   }

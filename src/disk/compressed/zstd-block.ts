@@ -113,8 +113,10 @@ export class ZstdBlocks {
   #from = 0;
   #to = 0;
   #known = 0;
-  /** The last three offsets. */
-  #offsets: [number, number, number] = [1, 4, 8];
+  // The last three offsets.
+  #first = 1;
+  #second = 4;
+  #third = 8;
   #huffman: HuffmanTable | null = null;
   readonly #tables = new Map<Kind, FseTable>();
 
@@ -293,13 +295,17 @@ export class ZstdBlocks {
 
   /** Small values are offsets that were used before (section 3.1.1.5). */
   #offset(value: number, noLiterals: boolean): number {
-    const [first, second, third] = this.#offsets;
     const which = value - (noLiterals ? 0 : 1);
-    if (value > 3) this.#offsets = [value - 3, first, second];
-    else if (which === 1) this.#offsets = [second, first, third];
-    else if (which === 2) this.#offsets = [third, first, second];
-    else if (which === 3) this.#offsets = [first - 1, first, second];
-    return this.#offsets[0];
+    const first = this.#first;
+    let offset = value - 3;
+    if (value <= 3) {
+      if (which === 0) return first;
+      offset = which === 1 ? this.#second : which === 2 ? this.#third : first - 1;
+    }
+    if (value > 3 || which > 1) this.#third = this.#second;
+    this.#second = first;
+    this.#first = offset;
+    return offset;
   }
 
   #literal(literals: Uint8Array, start: number, end: number): void {
