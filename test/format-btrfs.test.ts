@@ -134,6 +134,31 @@ suite("btrfs without a kernel", () => {
     check();
   });
 
+  test("nothing of an earlier btrfs comes back, whatever it was", async () => {
+    await make(200 * MIB);
+    for (let i = 0; i < 2; i++) {
+      await use();
+      using disk = new FileDisk(path);
+      await mkfs(disk, { type: "btrfs" });
+      check();
+    }
+    await use();
+    check();
+  });
+
+  test("every copy of the superblock can replace the first", async () => {
+    await make(260 * GIB);
+    for (const copy of ["0", "1", "2"]) run("btrfs", "check", "--readonly", "-s", copy, path);
+    using disk = new FileDisk(path);
+    disk.write(new Uint8Array(4096), 65536);
+    assert.throws(check);
+    // btrfs-rescue(8): it ends with 2 when something was recovered.
+    assert.throws(() => run("btrfs", "rescue", "super-recover", "-y", path), { status: 2 });
+    check();
+    await use();
+    check();
+  });
+
   test("what was on the disk does no harm, and part of it can be used", async () => {
     const start = 8 * MIB;
     const size = 96 * MIB;

@@ -67,9 +67,9 @@ suite("f2fs without a kernel", () => {
 
   const geometry = () => run("dump.f2fs", "-d", "1", path).match(GEOMETRY);
 
-  async function use(blockSizeBytes = 512): Promise<void> {
+  async function use({ blockSizeBytes = 512, warns = false } = {}): Promise<void> {
     using disk = new FileDisk(path, { blockSizeBytes });
-    await live(kernel, disk, { type: "f2fs" });
+    await live(kernel, disk, { type: "f2fs", warns });
   }
 
   test("the smallest has 52 MiB", async () => {
@@ -103,7 +103,7 @@ suite("f2fs without a kernel", () => {
       const { sizeBytes } = await make(bytes, { features }, blockSizeBytes);
       assert.equal(sizeBytes, bytes - (bytes % 4096));
       check();
-      await use(blockSizeBytes);
+      await use({ blockSizeBytes });
       check();
     });
 
@@ -182,18 +182,32 @@ suite("f2fs without a kernel", () => {
     using file = new FileDisk(path, { createBytes: size });
     file.write(bytes.subarray(start, start + size), 0);
     check();
-    await use(4096);
+    await use({ blockSizeBytes: 4096 });
     check();
   });
 
-  test("nothing of an f2fs that was there before comes back", async () => {
+  test("nothing of an earlier f2fs comes back, whatever it was", async () => {
     await make(64 * MIB);
+    for (let i = 0; i < 2; i++) {
+      await use();
+      using disk = new FileDisk(path);
+      await mkfs(disk, { type: "f2fs" });
+      check();
+    }
     await use();
-    using disk = new FileDisk(path);
-    await mkfs(disk, { type: "f2fs" });
     check();
-    await use();
+  });
+
+  test("the kernel replaces a damaged superblock by its copy", async () => {
+    await make(64 * MIB);
+    {
+      using disk = new FileDisk(path);
+      disk.write(new Uint8Array(4096), 0);
+    }
+    await use({ warns: true });
     check();
+    const [first, second] = [0, 4096].map((at) => readFileSync(path).subarray(at, at + 4096));
+    assert.ok(first.equals(second));
   });
 
   test("label, UUID and time are what was asked for, and the same bytes come of the same seed", async () => {

@@ -162,6 +162,29 @@ suite("xfs without a kernel", () => {
     check();
   });
 
+  test("nothing of an earlier XFS comes back, whatever it was", async () => {
+    await make(200 * MIB);
+    for (let i = 0; i < 2; i++) {
+      await use();
+      using disk = new FileDisk(path);
+      await mkfs(disk, { type: "xfs" });
+      check();
+    }
+    await use();
+    check();
+  });
+
+  test("every copy of the superblock can replace the first", async () => {
+    await make(200 * MIB);
+    using disk = new FileDisk(path);
+    disk.write(new Uint8Array(512), 0);
+    assert.throws(check);
+    run("xfs_repair", path);
+    check();
+    await use();
+    check();
+  });
+
   test("what was on the disk does no harm, and part of it can be used", async () => {
     const start = 8 * MIB;
     const size = 96 * MIB;

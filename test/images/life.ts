@@ -55,12 +55,35 @@ export interface Life {
   readonly type: string;
   /** Mount options. */
   readonly options?: string;
+  /** The kernel has something to warn of. Default: false. */
+  readonly warns?: boolean;
   /** Make the disk larger while it is mounted, and tell the file system. */
   readonly grow?: { readonly resize: () => void; readonly tell: OnRoot };
 }
 
-/** @returns how much room there was at first, and at last */
+/** KERN_WARNING of the kernel's include/linux/kern_levels.h. */
+const WARNING = 4;
+
+/**
+ * Fails if something is lost, or if the kernel warns unexpectedly.
+ *
+ * @returns how much room there was at first, and at last
+ */
 export async function live(
+  kernel: Kernel,
+  disk: Disk,
+  life: Life,
+): Promise<{ before: Usage; after: Usage }> {
+  const start = Array.from(kernel.log).at(-1)?.sequence ?? 0;
+  const usage = await liveOn(kernel, disk, life);
+  const warnings = Array.from(kernel.log).filter(
+    ({ sequence, level }) => sequence > start && level <= WARNING,
+  );
+  assert.equal(warnings.length > 0, life.warns ?? false, warnings.map(({ text }) => text).join());
+  return usage;
+}
+
+async function liveOn(
   kernel: Kernel,
   disk: Disk,
   life: Life,
@@ -68,7 +91,12 @@ export async function live(
   const { init } = kernel;
   const { options } = life;
   await using device = await attachDisk(kernel, disk);
-  const source = { source: device.path, ...(options === undefined ? {} : { options }) };
+  const source = {
+    source: device.path,
+    // What warns is damaged, and need not be recognised.
+    ...(life.warns ? { type: life.type } : {}),
+    ...(options === undefined ? {} : { options }),
+  };
   let before: Usage;
   {
     await using mounted = await mount(kernel, source);
