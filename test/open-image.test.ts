@@ -1,15 +1,18 @@
 // openImage(): from any source to files, and back into the image.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
-import { MemoryDisk } from "../src/disk/index.ts";
+import { MemoryDisk, OverlayDisk } from "../src/disk/index.ts";
 import { readFile, readText } from "../src/fs/index.ts";
 import { Kernel, openImage } from "../src/index.ts";
 import type { MountedVolume } from "../src/index.ts";
+import { FileDisk } from "../src/platform/node/index.ts";
 import { run, runWith, temporaryFolder } from "./images/native.ts";
 
 const MIB = 1 << 20;
@@ -119,6 +122,63 @@ test("images share a kernel that is given, and leave it running", async () => {
   assert.ok(kernel.running);
   assert.equal(kernel.processes.size, 1);
   assert.equal(run("debugfs", "-R", "cat /copy", join(folder.path, "right.img")), "hello, world\n");
+});
+
+test("compressed images, and images of a server, are read as they are", async () => {
+  using folder = temporaryFolder();
+  const path = ext4(folder.path);
+  for (const [tool, suffix] of [
+    ["gzip", "gz"],
+    ["xz", "xz"],
+    ["zstd", "zst"],
+  ] as const) {
+    run(tool, "-q", "-k", path);
+    await using image = await openImage(`${path}.${suffix}`);
+    assert.ok(image.devices[0].readOnly);
+    await using mounted = await image.volume().mount({ readOnly: true });
+    assert.equal(await mounted.fs.promises.readFile("/hello", "utf8"), "hello, world\n");
+  }
+  const bytes = readFileSync(path);
+  const server = createServer((request, response) => {
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+    const [start, end] = [Number(from ?? 0), Math.min(Number(to ?? Infinity), bytes.length - 1)];
+    response.writeHead(206, { "content-range": `bytes ${start}-${end}/${bytes.length}` });
+    response.end(bytes.subarray(start, end + 1));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    await using image = await openImage(`http://127.0.0.1:${port}/disk.img`);
+    await using mounted = await image.volume().mount({ readOnly: true });
+    assert.equal(await mounted.fs.promises.readFile("/hello", "utf8"), "hello, world\n");
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test("an overlay keeps changes apart until it is committed", async () => {
+  using folder = temporaryFolder();
+  const path = ext4(folder.path);
+  const before = readFileSync(path);
+  chmodSync(path, 0o444);
+  {
+    await using image = await openImage(path, { overlay: true });
+    await using mounted = await image.volume().mount();
+    await mounted.fs.promises.writeFile("/hello", "changed");
+    assert.equal(await mounted.fs.promises.readFile("/hello", "utf8"), "changed");
+  }
+  assert.ok(readFileSync(path).equals(before));
+  chmodSync(path, 0o644);
+  const disk = new OverlayDisk(new FileDisk(path));
+  {
+    await using image = await openImage(disk);
+    await using mounted = await image.volume().mount();
+    await mounted.fs.promises.writeFile("/hello", "changed");
+  }
+  await disk.commit();
+  run("e2fsck", "-fn", path);
+  assert.equal(run("debugfs", "-R", "cat /hello", path), "changed");
 });
 
 test("what is no image is refused with a reason, and nothing is left behind", async () => {

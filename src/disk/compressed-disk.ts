@@ -95,6 +95,12 @@ export async function openCompressed(
   return disk;
 }
 
+/** Whether a file starts as those do that {@link openCompressed} opens. */
+export async function isCompressed(source: CompressedSource): Promise<boolean> {
+  const start = await byteSource(source).read(0, MAGIC_BYTES);
+  return FORMATS.some((format) => format.matches(start));
+}
+
 function formatOf(start: Uint8Array, path: string | undefined): Format {
   const format = FORMATS.find((one) => one.matches(start));
   if (format) return format;

@@ -29,6 +29,6 @@ export { OverlayDisk } from "./overlay-disk.ts";
 export type { Change, OverlayDiskOptions } from "./overlay-disk.ts";
 export { HTTP_CHUNK_BYTES, HttpDisk } from "./http-disk.ts";
 export type { HttpDiskOptions } from "./http-disk.ts";
-export { openCompressed } from "./compressed-disk.ts";
+export { isCompressed, openCompressed } from "./compressed-disk.ts";
 export type { CompressedDisk, CompressedDiskOptions } from "./compressed-disk.ts";
 export type { CompressedSource, SourceDisk } from "./compressed/input.ts";

@@ -3,6 +3,8 @@
 // Invariants: a kernel that was booted for an image is halted with it; what was opened for it is
 // closed last.
 
+import type { Disk } from "../disk/disk.ts";
+import { OverlayDisk } from "../disk/overlay-disk.ts";
 import { attachDisk } from "../fs/block-device.ts";
 import type { BlockDevice } from "../fs/block-device.ts";
 import { scanBtrfs } from "../fs/btrfs.ts";
@@ -12,12 +14,18 @@ import { Kernel } from "../kernel.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { Profile } from "../platform/image.ts";
 import { openSource } from "../platform/source.ts";
-import type { ImageSource, OpenedSource } from "../platform/source.ts";
+import type { ImageSource } from "../platform/source.ts";
 import { Volume } from "./volume.ts";
 
 export interface OpenImageOptions {
   /** Never write to the image. Default: as the source is. */
   readOnly?: boolean;
+  /**
+   * Keep what is written in memory, and the image as it is: to look into one that must not change, or
+   * to try something. The disks of {@link Image.devices} are {@link OverlayDisk}s then, which can be
+   * committed. Default false.
+   */
+  overlay?: boolean;
   /** A kernel that runs already. Default: one is booted for the image, and halted with it. */
   kernel?: Kernel;
   /** The kernel to boot. Default: `fs`, or `full` if the image has what only that can mount. */
@@ -44,12 +52,13 @@ export async function openImage(
   options: OpenImageOptions = {},
 ): Promise<Image> {
   await using stack = new AsyncDisposableStack();
-  const sources: OpenedSource[] = [];
+  const sources: Disk[] = [];
   // Before the kernel: that there is no such file is quickly told.
   for (const one of Array.isArray(source) ? source : [source]) {
-    const opened = await openSource(one as ImageSource, options.readOnly ?? false);
-    if (opened.owned) stack.adopt(opened.disk, (disk) => disk.close());
-    sources.push(opened);
+    const { overlay = false, readOnly = overlay } = options;
+    const opened = await openSource(one as ImageSource, readOnly);
+    stack.defer(() => opened.close());
+    sources.push(overlay ? stack.use(new OverlayDisk(opened.disk)) : opened.disk);
   }
   if (!sources.length) throw new InvalidOptionError("source", "no image was given");
   const image = options.kernel
@@ -69,13 +78,13 @@ interface Attached extends AsyncDisposable {
 
 async function attachAll(
   kernel: Kernel,
-  sources: readonly OpenedSource[],
+  sources: readonly Disk[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   await using stack = new AsyncDisposableStack();
   const devices: BlockDevice[] = [];
   const volumes: Volume[] = [];
-  for (const { disk } of sources) {
+  for (const disk of sources) {
     const device = stack.use(await attachDisk(kernel, disk, options));
     devices.push(device);
     for (const facts of await listVolumes(kernel, device)) volumes.push(new Volume(kernel, facts));
@@ -91,7 +100,7 @@ async function attachAll(
 }
 
 async function attachToNewKernel(
-  sources: readonly OpenedSource[],
+  sources: readonly Disk[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   const small = await bootWith(options.profile ?? "fs", sources, options);
@@ -102,7 +111,7 @@ async function attachToNewKernel(
 
 async function bootWith(
   profile: Profile,
-  sources: readonly OpenedSource[],
+  sources: readonly Disk[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   await using stack = new AsyncDisposableStack();
