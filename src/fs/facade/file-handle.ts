@@ -1,7 +1,7 @@
 // An open file, as FileHandle of node:fs/promises.
 //
-// Invariants: `fd` is −1 from close() on, and nothing is done any more then. Who makes one closes it:
-// it is not closed when it is garbage.
+// Invariants: `fd` is −1 from close() on, and nothing begins any more then; the descriptor is closed
+// when what had begun before is done. Who makes one closes it: it is not closed when it is garbage.
 
 import {
   toBag,
@@ -52,6 +52,9 @@ export class FileHandle extends Emitter {
   readonly #streams: StreamMaker;
   #fd: number;
   #closing: Promise<void> | null = null;
+  /** How many calls are under way; closing waits for them. */
+  #uses = 0;
+  #unused: PromiseWithResolvers<void> | null = null;
 
   /** @internal Use `fs.promises.open()`. */
   constructor(files: Files, streams: StreamMaker, fd: number) {
@@ -66,9 +69,19 @@ export class FileHandle extends Emitter {
     return this.#fd;
   }
 
-  #open(syscall: string): number {
+  #expectOpen(syscall: string): void {
     if (this.#fd < 0) throw closedError(syscall);
-    return this.#fd;
+  }
+
+  /** Do something with the descriptor, which stays open as long. */
+  async #use<T>(syscall: string, work: (fd: number) => Promise<T>): Promise<T> {
+    this.#expectOpen(syscall);
+    this.#uses++;
+    try {
+      return await work(this.#fd);
+    } finally {
+      if (!--this.#uses) this.#unused?.resolve();
+    }
   }
 
   /** Read from `position`, or from where the file is if it is null. */
@@ -81,9 +94,10 @@ export class FileHandle extends Emitter {
   read<B extends ArrayBufferView = Bytes>(buffer: B, options?: ReadOptions): Promise<ReadResult<B>>;
   read<B extends ArrayBufferView = Bytes>(options?: ReadOptions<B>): Promise<ReadResult<B>>;
   async read(...args: Parameters<typeof toReading>): Promise<ReadResult<ArrayBufferView>> {
-    const fd = this.#open("read");
+    this.#expectOpen("read");
     const { given, part, position } = toReading(...args);
-    const bytesRead = part.length ? await this.#files.read(fd, part, position) : 0;
+    if (!part.length) return { bytesRead: 0, buffer: given };
+    const bytesRead = await this.#use("read", (fd) => this.#files.read(fd, part, position));
     return { bytesRead, buffer: given };
   }
 
@@ -92,8 +106,9 @@ export class FileHandle extends Emitter {
     buffers: B,
     position?: number | null,
   ): Promise<{ bytesRead: number; buffers: B }> {
-    const fd = this.#open("readv");
-    return { bytesRead: await this.#files.readv(fd, viewList(buffers), position), buffers };
+    const parts = viewList(buffers);
+    const bytesRead = await this.#use("readv", (fd) => this.#files.readv(fd, parts, position));
+    return { bytesRead, buffers };
   }
 
   /** Write bytes, or text. Parallel calls without a position may mix. */
@@ -115,13 +130,13 @@ export class FileHandle extends Emitter {
     third?: unknown,
     fourth?: number | null,
   ): Promise<WriteResult<unknown>> {
-    const fd = this.#open("write");
-    if (typeof data === "string") {
-      const { bytes, position } = toTextWriting(data, second, third as string);
-      return { bytesWritten: await this.#files.write(fd, bytes, position), buffer: data };
-    }
-    const { part, position } = toWriting(data, second, third as number, fourth);
-    const bytesWritten = part.length ? await this.#files.write(fd, part, position) : 0;
+    this.#expectOpen("write");
+    const { bytes, position } =
+      typeof data === "string"
+        ? toTextWriting(data, second, third as string)
+        : toWriting(data, second, third as number, fourth);
+    if (!bytes.length) return { bytesWritten: 0, buffer: data };
+    const bytesWritten = await this.#use("write", (fd) => this.#files.write(fd, bytes, position));
     return { bytesWritten, buffer: data };
   }
 
@@ -129,8 +144,9 @@ export class FileHandle extends Emitter {
     buffers: B,
     position?: number | null,
   ): Promise<{ bytesWritten: number; buffers: B }> {
-    const fd = this.#open("writev");
-    return { bytesWritten: await this.#files.writev(fd, viewList(buffers), position), buffers };
+    const parts = viewList(buffers);
+    const bytesWritten = await this.#use("writev", (fd) => this.#files.writev(fd, parts, position));
+    return { bytesWritten, buffers };
   }
 
   /** All from where the file is to the end. */
@@ -141,7 +157,7 @@ export class FileHandle extends Emitter {
   async readFile(options?: ContentOptions | string | null): Promise<Bytes | string> {
     const { encoding, signal } = toOptions<ContentOptions>(options, {});
     const known = toEncoding(encoding);
-    const bytes = await readWhole(this.#files, this.#open("readFile"), signal);
+    const bytes = await this.#use("readFile", (fd) => readWhole(this.#files, fd, signal));
     return known === undefined || known === "buffer" ? bytes : decode(bytes, known);
   }
 
@@ -150,8 +166,8 @@ export class FileHandle extends Emitter {
     const { encoding, signal } = toOptions<ContentOptions>(options, {});
     const known = toEncoding(encoding);
     const contents = toContents(data);
-    const fd = this.#open("writeFile");
-    await writeWhole(this.#files, fd, contents, known === "buffer" ? "utf8" : known, signal);
+    const text = known === "buffer" ? "utf8" : known;
+    await this.#use("writeFile", (fd) => writeWhole(this.#files, fd, contents, text, signal));
   }
 
   appendFile(data: Contents, options?: ContentOptions | string | null): Promise<void> {
@@ -162,44 +178,45 @@ export class FileHandle extends Emitter {
   stat(options: { readonly bigint: true }): Promise<BigIntStats>;
   async stat(options: { readonly bigint?: boolean | undefined } = {}) {
     const { bigint } = toBag<{ bigint: boolean }>(options);
-    const fd = this.#open("fstat");
-    return bigint
-      ? this.#files.fstat(fd, (view) => new BigIntStats(view))
-      : this.#files.fstat(fd, (view) => new Stats(view));
+    return this.#use<Stats | BigIntStats>("fstat", (fd) =>
+      bigint
+        ? this.#files.fstat(fd, (view) => new BigIntStats(view))
+        : this.#files.fstat(fd, (view) => new Stats(view)),
+    );
   }
 
   /** @param length in bytes; the file grows by zeroes */
   async truncate(length = 0): Promise<void> {
     const size = toInteger(length, "len");
-    await this.#files.ftruncate(this.#open("ftruncate"), size);
+    await this.#use("ftruncate", (fd) => this.#files.ftruncate(fd, size));
   }
 
   async datasync(): Promise<void> {
-    await this.#files.fdatasync(this.#open("fdatasync"));
+    await this.#use("fdatasync", (fd) => this.#files.fdatasync(fd));
   }
 
   async sync(): Promise<void> {
-    await this.#files.fsync(this.#open("fsync"));
+    await this.#use("fsync", (fd) => this.#files.fsync(fd));
   }
 
   async utimes(atime: Time, mtime: Time): Promise<void> {
     const [accessed, modified] = [toSeconds(atime, "atime"), toSeconds(mtime, "mtime")];
-    await this.#files.futimes(this.#open("futime"), accessed, modified);
+    await this.#use("futime", (fd) => this.#files.futimes(fd, accessed, modified));
   }
 
   async chmod(mode: Mode): Promise<void> {
     const bits = toMode(mode);
-    await this.#files.fchmod(this.#open("fchmod"), bits);
+    await this.#use("fchmod", (fd) => this.#files.fchmod(fd, bits));
   }
 
   async chown(uid: number, gid: number): Promise<void> {
     const [user, group] = [toOwner(uid, "uid"), toOwner(gid, "gid")];
-    await this.#files.fchown(this.#open("fchown"), user, group);
+    await this.#use("fchown", (fd) => this.#files.fchown(fd, user, group));
   }
 
   /** The lines, without their ends; closes the file at the end unless told not to. */
   readLines(options: LinesOptions = {}): AsyncGenerator<string, void, undefined> {
-    this.#open("readLines");
+    this.#expectOpen("readLines");
     return readLines(this, options);
   }
 
@@ -208,7 +225,7 @@ export class FileHandle extends Emitter {
     options: { readonly autoClose?: boolean } = {},
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const autoClose = toBoolean(options.autoClose, "options.autoClose");
-    this.#open("readableWebStream");
+    this.#expectOpen("readableWebStream");
     const finish = () => (autoClose ? this.close() : Promise.resolve());
     return new ReadableStream({
       type: "bytes",
@@ -244,6 +261,10 @@ export class FileHandle extends Emitter {
   async #close(): Promise<void> {
     const fd = this.#fd;
     this.#fd = -1;
+    if (this.#uses) {
+      this.#unused = Promise.withResolvers();
+      await this.#unused.promise;
+    }
     await this.#files.close(fd);
     this.emit("close");
   }

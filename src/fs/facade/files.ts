@@ -478,10 +478,9 @@ const plus = (position: number | bigint, done: number) =>
 function times(slot: Slot, ...seconds: readonly [atime: number, mtime: number]): KernelMemory {
   const view = slot.recordView;
   for (const [i, time] of seconds.entries()) {
-    // To the microsecond, cut off, as Node's.
+    // Cut off, as Node's.
     let whole = Math.trunc(time);
     let ns = Math.trunc((time - whole) * NS_PER_SECOND);
-    ns -= ns % 1000;
     if (ns < 0) [whole, ns] = [whole - 1, ns + NS_PER_SECOND];
     view.setBigInt64(16 * i, BigInt(whole), true);
     view.setUint32(16 * i + 8, ns, true);

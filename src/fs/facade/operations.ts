@@ -456,7 +456,7 @@ export class Operations {
     const { bytes, position } =
       typeof data === "string"
         ? toTextWriting(data, second, third as string | undefined)
-        : bytesOf(toWriting(data, second, third as number, fourth as number));
+        : toWriting(data, second, third as number, fourth as number);
     if (!bytes.length) return Promise.resolve([0, data]);
     return this.files.write(descriptor, bytes, position).then((count) => [count, data]);
   }
@@ -499,8 +499,6 @@ export class Operations {
     return this.files.futimes(toDescriptor(fd), toSeconds(atime), toSeconds(mtime));
   }
 }
-
-const bytesOf = ({ part, position }: ReturnType<typeof toWriting>) => ({ bytes: part, position });
 
 const toText = (name: Name) => (typeof name === "string" ? name : decode(name));
 

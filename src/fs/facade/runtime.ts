@@ -40,6 +40,7 @@ export function asBytes(bytes: Uint8Array): Bytes {
 export interface StreamModule {
   readonly Readable: new (options: object) => NodeStream;
   readonly Writable: new (options: object) => NodeWritable;
+  addAbortSignal(signal: AbortSignal, stream: NodeStream): NodeStream;
 }
 
 /** A stream of Node's, as far as it is used here. */

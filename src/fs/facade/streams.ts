@@ -124,6 +124,23 @@ class StreamFile {
     report(this.#files.open(this.#path, this.#flags, this.#mode), opened, done);
   }
 
+  /** @returns how many bytes those are */
+  write(chunks: readonly Uint8Array[], position: number | null): Promise<number> {
+    const writing = this.#write(chunks, position);
+    this.busy = writing;
+    return writing;
+  }
+
+  async #write(chunks: readonly Uint8Array[], position: number | null): Promise<number> {
+    let total = 0;
+    for (const chunk of chunks) {
+      const at = position === null ? null : position + total;
+      await this.#files.writeAll(this.fd!, chunk, at);
+      total += chunk.length;
+    }
+    return total;
+  }
+
   close(error: Error | null, done: Done): void {
     const { fd } = this;
     if (fd === null || !this.#autoClose) return done(error);
@@ -169,8 +186,8 @@ function checkFd(fd: StreamOptions["fd"]): void {
     throw argumentTypeError("fd", "of type number or an instance of FileHandle", fd);
 }
 
-function makeReadStream(files: Files, { Readable }: StreamModule): ReadStreamClass {
-  class ReadStream extends Readable {
+function makeReadStream(files: Files, module: StreamModule): ReadStreamClass {
+  class ReadStream extends module.Readable {
     readonly path: string | Uint8Array;
     readonly flags: string | number;
     readonly mode: number | string;
@@ -191,7 +208,6 @@ function makeReadStream(files: Files, { Readable }: StreamModule): ReadStreamCla
         emitClose,
         autoDestroy: options.autoClose ?? true,
         ...(encoding ? { encoding } : {}),
-        ...(signal ? { signal } : {}),
       });
       this.#file = file;
       this.path = path instanceof URL ? String(toName(path)) : path;
@@ -201,6 +217,8 @@ function makeReadStream(files: Files, { Readable }: StreamModule): ReadStreamCla
       this.end = end;
       this.#position = start ?? null;
       file.follow(this);
+      // An aborted one ends the stream at once: it has to be whole by then.
+      if (signal) module.addAbortSignal(signal, this);
     }
 
     get fd(): number | null {
@@ -260,8 +278,11 @@ interface Chunk {
   readonly chunk: Uint8Array;
 }
 
-function makeWriteStream(files: Files, { Writable }: StreamModule): WriteStreamClass {
-  class WriteStream extends Writable {
+function makeWriteStream(
+  files: Files,
+  { Writable, addAbortSignal }: StreamModule,
+): WriteStreamClass {
+  class WriteStream extends module.Writable {
     readonly path: string | Uint8Array;
     readonly flags: string | number;
     readonly mode: number | string;
@@ -285,7 +306,6 @@ function makeWriteStream(files: Files, { Writable }: StreamModule): WriteStreamC
         autoDestroy: options.autoClose ?? true,
         ...(highWaterMark === undefined ? {} : { highWaterMark }),
         ...(encoding ? { defaultEncoding: encoding } : {}),
-        ...(signal ? { signal } : {}),
       });
       this.#file = file;
       this.path = path instanceof URL ? String(toName(path)) : path;
@@ -295,6 +315,8 @@ function makeWriteStream(files: Files, { Writable }: StreamModule): WriteStreamC
       this.flush = flush;
       this.#position = start ?? null;
       file.follow(this);
+      // An aborted one ends the stream at once: it has to be whole by then.
+      if (signal) module.addAbortSignal(signal, this);
     }
 
     get fd(): number | null {
@@ -321,17 +343,15 @@ function makeWriteStream(files: Files, { Writable }: StreamModule): WriteStreamC
     }
 
     #write(chunks: readonly Uint8Array[], done: Done): void {
-      const writing = this.#writeAll(chunks);
-      this.#file.busy = writing;
-      report(writing, () => done(), done);
-    }
-
-    async #writeAll(chunks: readonly Uint8Array[]): Promise<void> {
-      for (const chunk of chunks) {
-        await files.writeAll(this.#file.fd!, chunk, this.#position);
-        this.bytesWritten += chunk.length;
-        if (this.#position !== null) this.#position += chunk.length;
-      }
+      report(
+        this.#file.write(chunks, this.#position),
+        (count) => {
+          this.bytesWritten += count;
+          if (this.#position !== null) this.#position += count;
+          done();
+        },
+        done,
+      );
     }
 
     _final(done: Done): void {

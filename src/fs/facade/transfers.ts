@@ -31,11 +31,17 @@ export interface WriteOptions {
   readonly position?: number | null | undefined;
 }
 
-/** What was asked for, checked. */
-export interface Transferring {
+/** What is to be read, checked. */
+export interface Reading {
   /** As the caller gave it. */
   readonly given: ArrayBufferView;
   readonly part: Uint8Array;
+  readonly position: Position;
+}
+
+/** What is to be written, checked. */
+export interface Writing {
+  readonly bytes: Uint8Array;
   readonly position: Position;
 }
 
@@ -60,7 +66,7 @@ export function toReading(
   offsetOrOptions?: unknown,
   length?: number | null,
   position?: Position,
-): Transferring {
+): Reading {
   let given = bufferOrOptions;
   let options: ReadOptions = { offset: offsetOrOptions as number | null, length, position };
   if (!ArrayBuffer.isView(given)) {
@@ -82,7 +88,7 @@ export function toWriting(
   offsetOrOptions?: unknown,
   length?: number | null,
   position?: number | null,
-): Transferring {
+): Writing {
   viewBytes(buffer, "buffer", TEXT_OR_VIEW);
   const view = buffer as ArrayBufferView;
   const options: WriteOptions =
@@ -93,8 +99,7 @@ export function toWriting(
   if (typeof offset === "number" && offset > view.byteLength)
     throw rangeError("offset", `<= ${view.byteLength}`, offset);
   return {
-    given: view,
-    part: partOf(view, offset, options.length),
+    bytes: partOf(view, offset, options.length),
     position: typeof options.position === "number" ? toPosition(options.position) : null,
   };
 }
@@ -104,7 +109,7 @@ export function toTextWriting(
   text: string,
   position: unknown,
   encoding: string | null | undefined,
-): { readonly bytes: Uint8Array; readonly position: Position } {
+): Writing {
   const known = toEncoding(encoding);
   return {
     bytes: encode(text, known === "buffer" ? "utf8" : known),
