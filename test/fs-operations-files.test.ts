@@ -353,9 +353,16 @@ suite("operations on files", () => {
     }
     const other = `${btrfs.target}/other`;
     await assert.rejects(reflink(init, `${xfs.target}/from`, other), { code: "EXDEV" });
+    await reflink(init, `${btrfs.target}/from`, other);
+    assert.deepEqual(await readFile(init, other), bytes);
     const path = `${ext4.target}/none`;
     await writeFile(init, path, text.encode("x"));
-    await assert.rejects(reflink(init, path, `${ext4.target}/copy`), { code: "EOPNOTSUPP" });
+    const copy = `${ext4.target}/copy`;
+    await assert.rejects(reflink(init, path, copy), { code: "EOPNOTSUPP", path: copy });
+    await assert.rejects(stat(init, copy), { code: "ENOENT" });
+    await writeFile(init, copy, text.encode("kept"));
+    await assert.rejects(reflink(init, path, copy), { code: "EOPNOTSUPP" });
+    assert.equal(text.decode(await readFile(init, copy)), "kept");
     await assert.rejects(
       reflinkRange(init, path, { offsetBytes: -1, lengthBytes: 1 }, path, 0),
       /^InvalidOptionError: option "offsetBytes": -1/,

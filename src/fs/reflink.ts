@@ -1,6 +1,6 @@
 // Files that share their bytes on the disk: ioctl_ficlonerange(2), ioctl_fideduperange(2).
 
-import { O_CREAT, O_RDWR, O_TRUNC, O_WRONLY } from "../abi/constants/fcntl.ts";
+import { AT_FDCWD, O_CREAT, O_EXCL, O_RDWR, O_WRONLY } from "../abi/constants/fcntl.ts";
 import {
   FICLONE,
   FICLONERANGE,
@@ -8,7 +8,7 @@ import {
   FILE_DEDUPE_RANGE_DIFFERS,
 } from "../abi/constants/ioctl.ts";
 import { viewOf } from "../abi/struct.ts";
-import { FileCloneRange, FileDedupeRange, FileDedupeRangeInfo } from "../abi/structs/fs.ts";
+import { FileCloneRange, FileDedupeRange, FileDedupeRangeInfo, Stat64 } from "../abi/structs/fs.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { checkBytes } from "./range.ts";
@@ -18,19 +18,52 @@ import type { Target } from "./target.ts";
 
 /**
  * Make a file share all bytes of another on the same file system: a copy that takes no room, until
- * one of them is written to. A path `to` is created, or emptied first; a descriptor `to` must be
- * open for writing, and keeps what it has beyond the other's length.
+ * one of them is written to. A path `to` is created, or has what the other one has afterwards, and
+ * is as it was if that fails; a descriptor `to` must be open for writing, and keeps what it has
+ * beyond the other's length.
  *
  * @throws {SystemError} EOPNOTSUPP where the file system cannot, EXDEV between two, EINVAL…
  */
 export async function reflink(process: Process, from: Target, to: Target): Promise<void> {
-  await withDescriptor(process, from, (source) =>
-    withDescriptor(
-      process,
-      to,
-      (target) => process.ioctl(target, FICLONE, source),
-      O_WRONLY | O_CREAT | O_TRUNC,
-    ),
+  await withDescriptor(process, from, async (source) => {
+    if (typeof to === "number") await process.ioctl(to, FICLONE, source);
+    else if (!(await reflinkNew(process, source, to))) await reflinkOver(process, source, to);
+  });
+}
+
+/** @returns false if there is a file of that name already */
+async function reflinkNew(
+  process: Process,
+  source: number,
+  path: string | Uint8Array,
+): Promise<boolean> {
+  try {
+    const clone = (target: number) => process.ioctl(target, FICLONE, source);
+    await withDescriptor(process, path, clone, O_WRONLY | O_CREAT | O_EXCL);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === "EEXIST") return false;
+    if (error.syscall === "ioctl") await process.unlinkat(AT_FDCWD, path, 0);
+    throw error;
+  }
+}
+
+async function reflinkOver(
+  process: Process,
+  source: number,
+  path: string | Uint8Array,
+): Promise<void> {
+  await withDescriptor(
+    process,
+    path,
+    async (target) => {
+      await process.ioctl(target, FICLONE, source);
+      const status = Stat64.alloc();
+      await process.fstat64(source, status.bytes);
+      await process.ftruncate64(target, status.st_size);
+    },
+    O_WRONLY,
   );
 }
 
