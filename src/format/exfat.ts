@@ -7,6 +7,7 @@ import { upcaseTable } from "./exfat-upcase.ts";
 import { serialNumber, serialText } from "./fat-names.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { checkUuid } from "./identity.ts";
+import { leastFitting } from "./least.ts";
 import { Record } from "./record.ts";
 
 /**
@@ -85,12 +86,13 @@ export function formatExfat(target: Target, options: ExfatOptions): Formatted {
   const serial = serialNumber(target.random, options.uuid);
   if (sizeBytes < LEAST_BYTES) throw tooSmall("exfat", sizeBytes, LEAST_BYTES);
   const clusterBytes = clusterBytesOf(target, options);
-  const layout = layOut(sizeBytes, target.blockSizeBytes, clusterBytes);
-  if (!fits(layout)) {
-    let least = sizeBytes;
-    do least += clusterBytes;
-    while (!fits(layOut(least, target.blockSizeBytes, clusterBytes)));
-    throw tooSmall("exfat", sizeBytes, least);
+  const { blockSizeBytes } = target;
+  const layout = layOut(sizeBytes, blockSizeBytes, clusterBytes);
+  if (!hasRoom(layout)) {
+    const enough = (blocks: number) =>
+      hasRoom(layOut(blocks * blockSizeBytes, blockSizeBytes, clusterBytes));
+    const least = leastFitting(sizeBytes / blockSizeBytes, MAX_CLUSTERS, enough);
+    throw tooSmall("exfat", sizeBytes, least * blockSizeBytes);
   }
   write(target, layout, {
     label,
@@ -150,8 +152,9 @@ function allocate({ clusterBytes, clusters }: Layout): Allocations {
   return { bitmap, table, root, used: next - FIRST_CLUSTER };
 }
 
-function fits(layout: Layout): boolean {
-  return layout.clusters > 0 && allocate(layout).used <= layout.clusters;
+/** Whether there is a cluster for files. */
+function hasRoom(layout: Layout): boolean {
+  return layout.clusters > 0 && allocate(layout).used < layout.clusters;
 }
 
 function layOut(sizeBytes: number, sectorBytes: number, clusterBytes: number): Layout {

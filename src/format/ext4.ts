@@ -24,6 +24,7 @@ import { ExtVolume, NoRoomError } from "./ext/volume.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { checkUuid, labelBytes, newUuid, randomBytes, randomU32, uuidBytes } from "./identity.ts";
 import { ImageWriter } from "./image-writer.ts";
+import { leastFitting } from "./least.ts";
 
 /** Options of ext2, ext3 and ext4. A label has at most 16 bytes. */
 export interface ExtOptions extends CommonOptions {
@@ -91,7 +92,12 @@ export function formatExt(target: Target, options: ExtOptions): Formatted {
   const most = new Features(type, options.features).has("64bit") ? MAX_BLOCKS_64 : MAX_U32;
   if (blocks > most) throw tooLarge(type, sizeBytes, most * plan.blockBytes);
   const geometry = build(plan, blocks, target.image);
-  if (!geometry) throw tooSmall(type, sizeBytes, leastBlocks(plan, blocks) * plan.blockBytes);
+  if (!geometry) {
+    const { blockBytes } = plan;
+    const fits = (count: number) =>
+      build(plan, count, new ImageWriter(count * blockBytes)) !== undefined;
+    throw tooSmall(type, sizeBytes, leastFitting(blocks, MOST_LEAST_BLOCKS, fits) * blockBytes);
+  }
   return {
     type,
     label,
@@ -221,22 +227,4 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
     orphanFile,
     totals,
   });
-}
-
-/** How many blocks would have been enough. */
-function leastBlocks(plan: Plan, tooFew: number): number {
-  let low = tooFew;
-  const fits = (blocks: number) =>
-    build(plan, blocks, new ImageWriter(blocks * plan.blockBytes)) !== undefined;
-  let high = Math.max(2 * tooFew, 64);
-  while (high < MOST_LEAST_BLOCKS && !fits(high)) {
-    low = high;
-    high *= 2;
-  }
-  while (low + 1 < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (fits(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
 }

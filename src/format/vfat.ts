@@ -5,6 +5,7 @@
 import { invalid, tooLarge, tooSmall } from "./errors.ts";
 import { fatTime, serialNumber, serialText } from "./fat-names.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
+import { boundary, leastFitting } from "./least.ts";
 import { Record } from "./record.ts";
 
 export type FatBits = 12 | 16 | 32;
@@ -234,25 +235,11 @@ function misfit(target: Target, options: VfatOptions, bits: FatBits, sectors: nu
   const most =
     CLUSTERS[bits][1] * ((options.clusterSizeBytes ?? MAX_CLUSTER_BYTES) / blockSizeBytes);
   if (sectors > most) {
-    const largest = boundary(sectors, most / 2, fits);
+    const largest = boundary(sectors, Math.floor(most / 2), fits);
     return tooLarge(`FAT${bits}`, sizeBytes, largest * blockSizeBytes);
   }
-  let enough = 2 * sectors + 1;
-  while (!fits(enough) && enough < MAX_SECTORS) enough *= 2;
-  const least = boundary(sectors, Math.min(enough, MAX_SECTORS), fits);
+  const least = leastFitting(sectors, MAX_SECTORS, fits);
   return tooSmall(`FAT${bits}`, sizeBytes, least * blockSizeBytes);
-}
-
-/** Between a number that does not fit and one that does: the one that fits next to one that does not. */
-function boundary(misfitting: number, fitting: number, fits: (count: number) => boolean): number {
-  let bad = misfitting;
-  let good = Math.floor(fitting);
-  while (Math.abs(good - bad) > 1) {
-    const middle = Math.floor((good + bad) / 2);
-    if (fits(middle)) good = middle;
-    else bad = middle;
-  }
-  return good;
 }
 
 /** The label as it is stored. */
