@@ -6,14 +6,21 @@ import { after, before, suite, test } from "node:test";
 import { AT_FDCWD } from "../src/abi/constants/fcntl.ts";
 import {
   changeFsxattr,
+  createSubvolume,
+  disableQgroups,
   disableQuota,
+  enableQgroups,
   enableQuota,
   getQuota,
   getQuotaGrace,
+  limitSubvolume,
+  listQgroups,
   listQuotas,
   quotaState,
   setQuota,
   setQuotaGrace,
+  snapshot,
+  subvolumeId,
 } from "../src/fs/index.ts";
 import type { QuotaKind } from "../src/fs/index.ts";
 import { Kernel } from "../src/index.ts";
@@ -160,6 +167,58 @@ suite("quotas", () => {
     assert.match(dquot, /diskdq.blk_hardlimit = 2048/);
     assert.match(dquot, /diskdq.blk_softlimit = 1024/);
     assert.match(dquot, /diskdq.ino_hardlimit = 99/);
+  });
+
+  test("btrfs: what subvolumes have is counted and limited", async () => {
+    const image = makeImage(folder.path, "btrfs", "-L", "qgroups");
+    {
+      await using mounted = await mountImage(kernel, image, "btrfs");
+      const { target } = mounted;
+      assert.equal(await listQgroups(init, target), null);
+      await createSubvolume(init, `${target}/sub`);
+      await writeFile(init, `${target}/sub/file`, new Uint8Array(MIB).fill(1));
+      await assert.rejects(limitSubvolume(init, target, 256, { maxReferencedBytes: MIB }), {
+        code: "ENOTCONN",
+      });
+      await enableQgroups(init, target);
+      await snapshot(init, `${target}/sub`, `${target}/snap`);
+      await writeFile(init, `${target}/snap/own`, new Uint8Array(MIB).fill(2));
+      const [sub, snap] = [
+        await subvolumeId(init, `${target}/sub`),
+        await subvolumeId(init, `${target}/snap`),
+      ];
+      const of = async (id: number) => {
+        const group = (await listQgroups(init, target))?.find((one) => one.id === id);
+        assert.ok(group);
+        return group;
+      };
+      const counted = await of(snap);
+      assert.ok(counted.referencedBytes >= 2 * MIB && counted.referencedBytes < 2.2 * MIB);
+      assert.ok(counted.exclusiveBytes >= MIB && counted.exclusiveBytes < 1.2 * MIB);
+      assert.ok((await of(sub)).exclusiveBytes < MIB / 4);
+      assert.deepEqual([counted.level, counted.maxReferencedBytes], [0, null]);
+      await limitSubvolume(init, target, snap, { maxReferencedBytes: 3 * MIB });
+      await limitSubvolume(init, target, snap, { maxExclusiveBytes: 5 * MIB });
+      const limited = await of(snap);
+      assert.deepEqual([limited.maxReferencedBytes, limited.maxExclusiveBytes], [3 * MIB, 5 * MIB]);
+      await assert.rejects(writeFile(init, `${target}/snap/more`, new Uint8Array(4 * MIB)), {
+        code: "EDQUOT",
+      });
+      await limitSubvolume(init, target, snap, { maxReferencedBytes: null });
+      assert.equal((await of(snap)).maxReferencedBytes, null);
+      await assert.rejects(limitSubvolume(init, target, 999, { maxReferencedBytes: MIB }), {
+        code: "ENOENT",
+      });
+      await assert.rejects(limitSubvolume(init, target, snap, { maxReferencedBytes: -1 }), {
+        code: "ERR_INVALID_OPTION",
+      });
+    }
+    assert.match(run("btrfs", "inspect-internal", "dump-tree", "-t", "quota", image), /5242880/);
+    await using mounted = await mountImage(kernel, image, "btrfs");
+    await disableQgroups(init, mounted.target);
+    assert.equal(await listQgroups(init, mounted.target), null);
+    await using ext4 = await mountImage(kernel, makeImage(folder.path, "ext4"), "ext4");
+    await assert.rejects(enableQgroups(init, ext4.target), /^NotBtrfsError: .* is on ext4/);
   });
 
   test("what counts nothing, and what is no limit, says so", async () => {

@@ -11,6 +11,7 @@ export {
 export type { AttributeName, FsxattrChanges, FsxattrFlag, FsxattrStatus } from "./attributes.ts";
 export { attachDisk, BlockDevice, DeviceNotFoundError } from "./block-device.ts";
 export type { AttachOptions, DeviceHost, Partition } from "./block-device.ts";
+export { NotBtrfsError } from "./btrfs-tree.ts";
 export { openDirectory, readDirectory, readEntries, TooDeepError, walk } from "./directory.ts";
 export type { DirectoryEntry, Visitor, WalkEntry } from "./directory.ts";
 export { dataRanges, fileExtents } from "./extents.ts";
@@ -30,6 +31,8 @@ export type { OverlayOptions } from "./overlay.ts";
 export type { PartitionTable, TableEntry } from "./partitions.ts";
 export { probe, probeDevice } from "./probe.ts";
 export type { Content } from "./probes/content.ts";
+export { disableQgroups, enableQgroups, limitSubvolume, listQgroups } from "./qgroup.ts";
+export type { Qgroup, QgroupLimits } from "./qgroup.ts";
 export {
   disableQuota,
   enableQuota,
@@ -53,7 +56,6 @@ export {
   deleteSubvolume,
   getDefaultSubvolume,
   listSubvolumes,
-  NotBtrfsError,
   setDefaultSubvolume,
   setSubvolumeReadOnly,
   snapshot,

@@ -121,7 +121,7 @@ function checkId(id: number): number {
 function problemOf(type: string, kind: QuotaKind, code: string): string | undefined {
   if (code === "ENOSYS")
     return type === "btrfs"
-      ? "btrfs counts by subvolume, not by user, group or project"
+      ? "btrfs counts by subvolume, not by user, group or project: use its qgroups"
       : `${type} counts nothing, or was mounted without quotas`;
   if (code === "ESRCH")
     return `${type} does not count by ${kind}: it has to be mounted with ${OPTIONS[kind]}, or made with quotas`;

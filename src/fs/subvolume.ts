@@ -11,7 +11,6 @@ import {
   BTRFS_IOC_SUBVOL_CREATE_V2,
   BTRFS_IOC_SUBVOL_GETFLAGS,
   BTRFS_IOC_SUBVOL_SETFLAGS,
-  BTRFS_IOC_TREE_SEARCH,
   BTRFS_LAST_FREE_OBJECTID,
   BTRFS_ROOT_BACKREF_KEY,
   BTRFS_ROOT_ITEM_KEY,
@@ -26,8 +25,6 @@ import { cString, viewOf } from "../abi/struct.ts";
 import {
   BtrfsDirItem,
   BtrfsIoctlInoLookupArgs,
-  BtrfsIoctlSearchArgs,
-  BtrfsIoctlSearchHeader,
   BtrfsIoctlVolArgsV2,
   BtrfsRootItem,
   BtrfsRootRef,
@@ -35,23 +32,10 @@ import {
 import { InvalidOptionError } from "../machine/errors.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
+import { onBtrfs, treeItems } from "./btrfs-tree.ts";
 import { dashed, hexOf } from "./bytes.ts";
-import { filesystemOf } from "./filesystem.ts";
-import { pathOf, withDescriptor } from "./target.ts";
+import { pathOf } from "./target.ts";
 import type { Target } from "./target.ts";
-
-/** Subvolumes are asked for on a file system that has none. */
-export class NotBtrfsError extends Error {
-  override readonly name = "NotBtrfsError";
-  readonly code = "ERR_NOT_BTRFS";
-  /** What it is, as in /proc/filesystems. */
-  readonly type: string;
-
-  constructor(type: string, path: string | undefined) {
-    super(`${path ?? "this file"} is on ${type}: only btrfs has subvolumes`);
-    this.type = type;
-  }
-}
 
 /** The identifier of the top, which is in no other and has no name. */
 export const TOP_SUBVOLUME: number = BTRFS_FS_TREE_OBJECTID;
@@ -72,25 +56,6 @@ export interface Subvolume {
   readonly generation: number;
   /** Nanoseconds since 1970. */
   readonly createdNs: bigint;
-}
-
-/** Do something with a descriptor on Btrfs. @throws {NotBtrfsError} */
-function onBtrfs<T>(
-  process: Process,
-  target: Target,
-  use: (fd: number) => Promise<T>,
-  flags?: number,
-): Promise<T> {
-  const checked = async (fd: number) => {
-    try {
-      return await use(fd);
-    } catch (error) {
-      if (!(error instanceof SystemError && error.code === "ENOTTY")) throw error;
-      const { type } = await filesystemOf(process, fd);
-      throw new NotBtrfsError(type, pathOf(target));
-    }
-  };
-  return withDescriptor(process, target, checked, flags);
 }
 
 const encoder = new TextEncoder();
@@ -212,6 +177,7 @@ export async function setSubvolumeReadOnly(
 export function getDefaultSubvolume(process: Process, target: Target): Promise<number> {
   return onBtrfs(process, target, async (fd) => {
     const range = {
+      tree: BTRFS_ROOT_TREE_OBJECTID,
       objectids: [BTRFS_ROOT_TREE_DIR_OBJECTID, BTRFS_ROOT_TREE_DIR_OBJECTID],
       types: [BTRFS_DIR_ITEM_KEY, BTRFS_DIR_ITEM_KEY],
     } as const;
@@ -263,6 +229,7 @@ export function listSubvolumes(process: Process, target: Target): Promise<Subvol
     const roots = new Map<bigint, BtrfsRootItem>();
     const references = new Map<bigint, Reference>();
     const range = {
+      tree: BTRFS_ROOT_TREE_OBJECTID,
       objectids: [BTRFS_FIRST_FREE_OBJECTID, BTRFS_LAST_FREE_OBJECTID],
       types: [BTRFS_ROOT_ITEM_KEY, BTRFS_ROOT_BACKREF_KEY],
     } as const;
@@ -340,62 +307,4 @@ async function pathFromTop(
   const path = `${parent ? `${parent}/` : ""}${cString(argument.name)}${name}`;
   paths.set(id, path);
   return path;
-}
-
-interface TreeItem {
-  readonly objectid: bigint;
-  readonly type: number;
-  readonly offset: bigint;
-  /** Of its own. */
-  readonly bytes: Uint8Array;
-}
-
-interface TreeRange {
-  /** The first and the last. */
-  readonly objectids: readonly [number | bigint, number | bigint];
-  readonly types: readonly [number, number];
-}
-
-const MAX_U64 = 2n ** 64n - 1n;
-/** More than fit one answer. */
-const ITEMS_AT_ONCE = 4096;
-const BITS = { type: 64n, objectid: 72n };
-
-/**
- * The items of the tree of roots whose keys are in a range, in their order. A key is a number of 136
- * bits (objectid, type, offset), so in the middle of a range of objectids all types come.
- */
-async function* treeItems(
-  process: Process,
-  fd: number,
-  { objectids, types }: TreeRange,
-): AsyncGenerator<TreeItem, void, undefined> {
-  const keyOf = (objectid: bigint, type: bigint, offset: bigint) =>
-    (BigInt.asUintN(64, objectid) << BITS.objectid) | (type << BITS.type) | offset;
-  let least = keyOf(BigInt(objectids[0]), BigInt(types[0]), 0n);
-  const most = keyOf(BigInt(objectids[1]), BigInt(types[1]), MAX_U64);
-  while (least <= most) {
-    const argument = BtrfsIoctlSearchArgs.alloc();
-    const { key } = argument;
-    key.tree_id = BigInt(BTRFS_ROOT_TREE_OBJECTID);
-    key.min_objectid = least >> BITS.objectid;
-    key.min_type = Number((least >> BITS.type) & 0xffn);
-    key.min_offset = least & MAX_U64;
-    key.max_objectid = BigInt.asUintN(64, BigInt(objectids[1]));
-    [, key.max_type] = types;
-    key.max_offset = MAX_U64;
-    key.max_transid = MAX_U64;
-    key.nr_items = ITEMS_AT_ONCE;
-    await process.ioctl(fd, BTRFS_IOC_TREE_SEARCH, argument.bytes);
-    if (!key.nr_items) return;
-    const { buf } = argument;
-    const view = viewOf(buf);
-    for (let i = 0, at = 0; i < key.nr_items; i++) {
-      const { objectid, type, offset, len } = new BtrfsIoctlSearchHeader(view, at);
-      at += BtrfsIoctlSearchHeader.size;
-      yield { objectid, type, offset, bytes: buf.subarray(at, at + len) };
-      at += len;
-      least = keyOf(objectid, BigInt(type), offset) + 1n;
-    }
-  }
 }
