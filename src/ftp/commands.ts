@@ -90,8 +90,9 @@ export async function perform(session: Session, line: Line): Promise<void> {
     const { transfer } = session;
     if (transfer && !command.urgent) await transfer.done;
     if (!command.open && !session.account) throw new FtpError(530, "Log in with USER and PASS.");
-    await session.tell(await run(session, command, argument));
+    const answer = await run(session, command, argument);
+    if (answer) await session.control.reply(answer);
   } catch (error) {
-    await session.tell(error);
+    await session.fail(error);
   }
 }

@@ -3,6 +3,7 @@
 // Invariants: a path gives one connection at most, with the client's own address, and holds
 // nothing once it is closed. A connection that was aborted tells why from then on.
 
+import { randomInt } from "node:crypto";
 import { connect, createServer, isIPv4 } from "node:net";
 import type { Server, Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -81,7 +82,7 @@ export class PassivePath implements DataPath {
     const [first, last] = ports ?? [0, 0];
     const count = last - first + 1;
     // Not always the same one, so that a port is hard to guess, and rests after it was used.
-    const start = Math.floor(Math.random() * count);
+    const start = randomInt(count);
     for (let i = 0; i < count; i++) {
       const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
       const port = await listen(server, options.local, first + ((start + i) % count));

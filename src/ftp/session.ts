@@ -3,6 +3,7 @@
 // Invariants: a session has at most one process, one way to the client's data port, and one
 // transfer. All of them are gone when close() settles, however the client went.
 
+import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
@@ -14,7 +15,7 @@ import { DataConnection, plainAddress } from "./data.ts";
 import type { DataPath, Track } from "./data.ts";
 import type { Settings } from "./options.ts";
 import { FtpError, reply, replyOfError } from "./reply.ts";
-import type { Reply, Text } from "./reply.ts";
+import type { Text } from "./reply.ts";
 import { Transfer } from "./transfer.ts";
 import type { TransferPlan } from "./transfer.ts";
 import type { Account, Users } from "./users.ts";
@@ -164,7 +165,7 @@ export class Session {
   begin(
     announce: Text,
     work: (connection: DataConnection) => Promise<void>,
-    release: () => Promise<void>,
+    release: () => Promise<unknown>,
     done: (bytes: number) => string = (bytes) => `Done: ${bytes} bytes.`,
   ): void {
     const path = this.#path;
@@ -181,32 +182,27 @@ export class Session {
       end: async (error, bytes) => {
         this.#transfer = null;
         this.touch();
-        await this.#tell(error === undefined ? reply(226, done(bytes)) : error);
+        if (error === undefined) await this.control.reply(reply(226, done(bytes)));
+        else await this.fail(error);
       },
     };
     this.#transfer = new Transfer(plan);
   }
 
-  #open(socket: ConstructorParameters<typeof DataConnection>[0]): DataConnection {
+  #open(socket: Socket): DataConnection {
     const secure = this.protected ? this.context.secureContext : null;
     return new DataConnection(socket, secure, this.settings.dataTimeoutMs);
   }
 
   // --- Replies and the end -----------------------------------------------------------------
 
-  /** The reply to what a command ended with. */
-  async tell(result: unknown): Promise<void> {
-    await this.#tell(result);
-  }
-
-  async #tell(result: unknown): Promise<void> {
-    if (result instanceof FtpError || result instanceof SystemError)
-      await this.control.reply(replyOfError(result));
-    else if (isOver(result)) this.dismiss("The kernel has ended this session.");
-    else if (result instanceof Error) {
-      this.settings.onError(result);
-      await this.control.reply(reply(451, "Something went wrong in the server."));
-    } else if (result) await this.control.reply(result as Reply);
+  /** Tell what an error means to the client, and to whoever runs the server if it is not the client's. */
+  async fail(error: unknown): Promise<void> {
+    if (error instanceof FtpError || error instanceof SystemError)
+      return this.control.reply(replyOfError(error));
+    if (isOver(error)) return this.dismiss("The kernel has ended this session.");
+    this.settings.onError(error);
+    return this.control.reply(reply(451, "Something went wrong in the server."));
   }
 
   /** End it from this side, and tell why. */

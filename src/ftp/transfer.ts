@@ -15,7 +15,7 @@ export interface TransferPlan {
   /** Moves the content. */
   readonly work: (connection: DataConnection) => Promise<void>;
   /** Gives back what the command took, before the last reply. Its failure is the transfer's. */
-  readonly release: () => Promise<void>;
+  readonly release: () => Promise<unknown>;
   /** Tells how it ended; undefined is well. */
   readonly end: (error: unknown, bytes: number) => Promise<void>;
 }

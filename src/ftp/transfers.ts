@@ -82,14 +82,9 @@ async function retrieve(session: Session, argument: Buffer): Promise<null> {
     session.begin(
       `Here it comes: ${sizeBytes - start} bytes.`,
       (connection) => sendFile(process, fd, start, representation(session), connection),
-      () => closeFile(process, fd),
+      () => process.close(fd),
     );
   });
-}
-
-/** What was written can fail as late as here. */
-async function closeFile(process: Process, fd: number): Promise<void> {
-  await process.close(fd);
 }
 
 /** Store what comes, from an offset on, and see to it that it lasts, if that was asked for. */
@@ -118,7 +113,7 @@ async function store(session: Session, argument: Buffer): Promise<null> {
         await process.ftruncate64(fd, start);
         await receive(session, fd, start, connection);
       },
-      () => closeFile(process, fd),
+      () => process.close(fd),
     );
   });
 }
@@ -132,7 +127,7 @@ async function append(session: Session, argument: Buffer): Promise<null> {
       "Send it.",
       // The kernel appends, whatever the offset.
       (connection) => receive(session, fd, 0, connection),
-      () => closeFile(process, fd),
+      () => process.close(fd),
     ),
   );
 }
@@ -164,7 +159,7 @@ async function storeUnique(session: Session, argument: Buffer): Promise<null> {
       // RFC 1123, section 4.1.2.9, wants this form.
       join("FILE: ", name),
       (connection) => receive(session, fd, 0, connection),
-      () => closeFile(process, fd),
+      () => process.close(fd),
     ),
   );
 }
