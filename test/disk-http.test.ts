@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -13,83 +12,13 @@ import { attachDisk, mount, readDirectory, readFile } from "../src/fs/index.ts";
 import { Kernel } from "../src/index.ts";
 import { assertBytes, diskContract, pattern } from "./contract/disk.ts";
 import { ext4Image, noise, sampleTree, temporaryFolder } from "./images/native.ts";
+import { serve } from "./range-server.ts";
+import type { FileServer, Trouble } from "./range-server.ts";
 
 const MIB = 1048576;
 
-/** How the server answers one request; what it leaves undone is done as servers should. */
-type Trouble = (request: IncomingMessage, response: ServerResponse) => "done" | "go on";
-
-/** A server of one file that knows ranges. */
-class FileServer {
-  bytes: Uint8Array;
-  etag: string | null = '"one"';
-  modified: string | null = "Sat, 03 Feb 2001 04:05:06 GMT";
-  trouble: Trouble = () => "go on";
-  /** The ranges asked for. */
-  readonly asked: string[] = [];
-  /** Requests under way, and how many there were at once. */
-  busy = 0;
-  busiest = 0;
-  readonly server: Server;
-  port = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.server = createServer((request, response) => {
-      this.asked.push(request.headers.range ?? "");
-      this.busiest = Math.max(this.busiest, ++this.busy);
-      response.once("close", () => this.busy--);
-      if (this.trouble(request, response) === "go on") this.answer(request, response);
-    });
-  }
-
-  answer(request: IncomingMessage, response: ServerResponse): void {
-    const { bytes } = this;
-    const size = bytes.length;
-    const [start = 0, last = 0] =
-      /^bytes=(\d+)-(\d+)$/
-        .exec(request.headers.range ?? "")
-        ?.slice(1)
-        .map(Number) ?? [];
-    if (this.etag !== null) response.setHeader("ETag", this.etag);
-    if (this.modified !== null) response.setHeader("Last-Modified", this.modified);
-    if (start >= size) {
-      response.writeHead(416, { "Content-Range": `bytes */${size}` }).end();
-      return;
-    }
-    const body = bytes.subarray(start, Math.min(last + 1, size));
-    response.writeHead(206, {
-      "Content-Range": `bytes ${start}-${start + body.length - 1}/${size}`,
-      "Content-Length": body.length,
-    });
-    response.end(body);
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}/disk.img`;
-  }
-
-  open(options: HttpDiskOptions = {}): Promise<HttpDisk> {
-    return HttpDisk.open(`${this.url}?secret`, { retries: 0, ...options });
-  }
-
-  stop(): void {
-    this.server.closeAllConnections();
-    this.server.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.stop();
-  }
-}
-
-async function serve(bytes: Uint8Array): Promise<FileServer> {
-  const file = new FileServer(bytes);
-  await new Promise<void>((resolve) => void file.server.listen(0, "127.0.0.1", resolve));
-  const address = file.server.address();
-  assert.ok(typeof address === "object" && address);
-  file.port = address.port;
-  return file;
+function open(file: FileServer, options: HttpDiskOptions = {}): Promise<HttpDisk> {
+  return HttpDisk.open(`${file.url}?secret`, { retries: 0, ...options });
 }
 
 async function readAt(disk: HttpDisk, offset: number, length: number): Promise<Uint8Array> {
@@ -119,12 +48,12 @@ for (const [name, options] of [
 ] as const)
   diskContract(name, async () => {
     const file = await serve(pattern(MIB + 512));
-    return { disk: await file.open(options), done: () => file.stop() };
+    return { disk: await open(file, options), done: () => file.stop() };
   });
 
 test("opening asks once, and what was read is not asked for again", async () => {
   using file = await serve(pattern(4 * MIB));
-  using disk = await file.open();
+  using disk = await open(file);
   assert.equal(disk.path, file.url, "the query may be secret");
   assert.equal(disk.sizeBytes, 4 * MIB);
   await readAt(disk, 0, 65536);
@@ -138,7 +67,7 @@ test("opening asks once, and what was read is not asked for again", async () => 
 
 test("requests for the same bytes at once are one request, and there are few at once", async () => {
   using file = await serve(pattern(4 * MIB));
-  using disk = await file.open();
+  using disk = await open(file);
   const same = await Promise.all([1, 2, 3, 4].map(() => readAt(disk, MIB, 8192)));
   for (const bytes of same) assertBytes(bytes, pattern(8192, MIB));
   assert.equal(file.asked.length, 2);
@@ -150,7 +79,7 @@ test("requests for the same bytes at once are one request, and there are few at 
 
 test("who reads in order is read ahead for, in ever larger requests", async () => {
   using file = await serve(pattern(8 * MIB));
-  using disk = await file.open({ readAheadBytes: MIB });
+  using disk = await open(file, { readAheadBytes: MIB });
   for (let at = 0; at < 8 * MIB; at += 65536)
     assertBytes(await readAt(disk, at, 65536), pattern(65536, at));
   assert.ok(file.asked.length < 24, `${file.asked.length} requests`);
@@ -159,7 +88,7 @@ test("who reads in order is read ahead for, in ever larger requests", async () =
 
 test("the cache is bounded, and what was used last stays", async () => {
   using file = await serve(pattern(4 * MIB));
-  using disk = await file.open({ cacheBytes: 4 * HTTP_CHUNK_BYTES, readAheadBytes: 0 });
+  using disk = await open(file, { cacheBytes: 4 * HTTP_CHUNK_BYTES, readAheadBytes: 0 });
   const chunk = (n: number) => readAt(disk, n * HTTP_CHUNK_BYTES, 512);
   for (const n of [10, 12, 14, 10, 16, 10, 18, 10]) await chunk(n);
   assert.equal(file.asked.length, 6);
@@ -170,13 +99,13 @@ test("the cache is bounded, and what was used last stays", async () => {
 
 test("a file that ends within a block is filled up; an empty one is an empty disk", async () => {
   using file = await serve(pattern(70_000));
-  using disk = await file.open({ blockSizeBytes: 4096 });
+  using disk = await open(file, { blockSizeBytes: 4096 });
   assert.equal(disk.sizeBytes, 73_728);
   const expected = new Uint8Array(8192);
   expected.set(pattern(70_000 - 65_536, 65_536));
   assertBytes(await readAt(disk, 65_536, 8192), expected);
   file.bytes = new Uint8Array(0);
-  using empty = await file.open();
+  using empty = await open(file);
   assert.equal(empty.sizeBytes, 0);
 });
 
@@ -187,9 +116,9 @@ test("headers and the caller's fetch are used", async () => {
     status(401)(response);
     return "done";
   };
-  await assert.rejects(file.open(), { code: "EACCES", message: /answers 401 Unauthorized$/ });
+  await assert.rejects(open(file), { code: "EACCES", message: /answers 401 Unauthorized$/ });
   const seen: (string | null)[] = [];
-  using disk = await file.open({
+  using disk = await open(file, {
     headers: { Authorization: "Bearer me" },
     fetch: (input, init) => {
       seen.push(new Headers(init?.headers).get("Accept-Encoding"));
@@ -223,10 +152,10 @@ test("servers that will not do are refused, with the reason and the cure", async
   ];
   for (const [trouble, code, message] of cases) {
     file.trouble = trouble;
-    await assert.rejects(file.open(), { name: "DiskError", code, message, path: file.url });
+    await assert.rejects(open(file), { name: "DiskError", code, message, path: file.url });
   }
   file.trouble = () => "go on";
-  (await file.open()).close();
+  (await open(file)).close();
 });
 
 test("URLs and options that cannot be are refused", async () => {
@@ -250,7 +179,7 @@ test("URLs and options that cannot be are refused", async () => {
 
 test("what may pass is tried again: busy servers, broken connections, answers cut short", async () => {
   using file = await serve(pattern(MIB));
-  using disk = await file.open({ retries: 2 });
+  using disk = await open(file, { retries: 2 });
   const range = (offset: number) => ({
     "Content-Range": `bytes ${offset}-${offset + 65535}/${MIB}`,
   });
@@ -280,7 +209,7 @@ test("what may pass is tried again: busy servers, broken connections, answers cu
 
 test("a server that stays silent is given up, and one that is only slow is not", async () => {
   using file = await serve(pattern(MIB));
-  using disk = await file.open({ timeoutMs: 250 });
+  using disk = await open(file, { timeoutMs: 250 });
   file.trouble = () => "done";
   await assert.rejects(readAt(disk, MIB / 2, 512), {
     code: "EIO",
@@ -313,7 +242,7 @@ test("a file that changes on the server fails every later read: versions are not
   ];
   for (const [change, message] of changes) {
     using file = await serve(pattern(MIB));
-    using disk = await file.open();
+    using disk = await open(file);
     change(file);
     assertBytes(await readAt(disk, 0, 4096), pattern(4096));
     await assert.rejects(readAt(disk, MIB / 2, 512), { code: "EIO", message });
@@ -326,33 +255,33 @@ test("a server without any mark of versions will do", async () => {
   using file = await serve(pattern(MIB));
   file.etag = null;
   file.modified = null;
-  using disk = await file.open();
+  using disk = await open(file);
   assertBytes(await readAt(disk, MIB / 2, 4096), pattern(4096, MIB / 2));
 });
 
 test("closing and aborting end requests that are under way", async () => {
   using file = await serve(pattern(MIB));
-  const disk = await file.open();
+  const disk = await open(file);
   const abort = new AbortController();
-  using other = await file.open({ signal: abort.signal, retries: 3 });
+  using other = await open(file, { signal: abort.signal, retries: 3 });
   file.trouble = () => "done";
   const closed = assert.rejects(readAt(disk, MIB / 2, 512), { code: "EBADF" });
   const aborted = assert.rejects(readAt(other, MIB / 2, 512), {
     code: "EIO",
     message: /was aborted/,
   });
-  const opening = assert.rejects(file.open({ signal: abort.signal }), { name: "AbortError" });
+  const opening = assert.rejects(open(file, { signal: abort.signal }), { name: "AbortError" });
   disk.close();
   abort.abort();
   await Promise.all([closed, aborted, opening]);
-  await assert.rejects(file.open({ signal: abort.signal }), { name: "AbortError" });
+  await assert.rejects(open(file, { signal: abort.signal }), { name: "AbortError" });
 });
 
 test("a kernel mounts ext4 from a server, and fetches little of it", async () => {
   using folder = temporaryFolder();
   const image = ext4Image(join(folder.path, "disk.img"), sampleTree(folder.path));
   using file = await serve(readFileSync(image));
-  using disk = await file.open();
+  using disk = await open(file);
   await using kernel = await Kernel.boot({ image: "fs" });
   await using device = await attachDisk(kernel, disk);
   await using mounted = await mount(kernel, { source: device.path, readOnly: true });
@@ -367,7 +296,7 @@ test("a server that disappears: an I/O error in the kernel, and why in onError",
   using folder = temporaryFolder();
   const image = ext4Image(join(folder.path, "disk.img"), sampleTree(folder.path));
   using file = await serve(readFileSync(image));
-  using disk = await file.open();
+  using disk = await open(file);
   const errors: unknown[] = [];
   await using kernel = await Kernel.boot({ image: "fs" });
   await using device = await attachDisk(kernel, disk, { onError: (error) => errors.push(error) });

@@ -10,11 +10,24 @@
  * @param {boolean} shared
  * @returns {Promise<string>} what the file holds
  */
-export async function readHello(core, disk, virtio, image, shared) {
+export function readHello(core, disk, virtio, image, shared) {
+  return readHelloOn(core, new disk.BlobDisk(image), virtio, shared);
+}
+
+/**
+ * The same with any disk.
+ *
+ * @param {typeof import("../../src/index.ts")} core
+ * @param {import("../../src/disk/index.ts").Disk} disk
+ * @param {typeof import("../../src/virtio/index.ts")} virtio
+ * @param {boolean} shared
+ * @returns {Promise<string>} what the file holds
+ */
+export async function readHelloOn(core, disk, virtio, shared) {
   const AT_FDCWD = -100;
   const O_RDONLY = 0;
   const MS_RDONLY = 1;
-  const device = new virtio.VirtioBlock(new disk.BlobDisk(image), { readOnly: true });
+  const device = new virtio.VirtioBlock(disk, { readOnly: true });
   const kernel = await core.Kernel.boot({ image: "fs", devices: [device], shared });
   const { init } = kernel;
   if ((await init.getpid()) !== 1) throw new Error("pid 1 is another");
