@@ -157,6 +157,9 @@ suite("operations on file systems", () => {
       await writeFile(init, `${mounted.target}/file`, new Uint8Array(noise(40 * MIB)));
       await assert.rejects(resizePartition(init, device, 1, 64 * MIB), { code: "EBUSY" });
       await assert.rejects(resizePartition(init, device, 2, 64 * MIB), { code: "EINVAL" });
+      disk.resize(128 * MIB);
+      await resizePartition(init, device, 2, 64 * MIB);
+      assert.equal((await device.partitions())[1].sizeBytes, 64 * MIB);
       await assert.rejects(
         resizePartition(init, device, 3, MIB),
         /^DeviceNotFoundError: \/dev\/vd\w+ has no partition 3; it has 1, 2/,
@@ -165,6 +168,21 @@ suite("operations on file systems", () => {
     const part = join(folder.path, "part.img");
     run("dd", `if=${path}`, `of=${part}`, "bs=1M", "skip=1", "count=60", "status=none");
     checkImage(part, "ext4");
+  });
+
+  test("a disk in memory grows, and shrinks back, below what is mounted", async () => {
+    const disk = new MemoryDisk(new Uint8Array(readFileSync(makeImage(folder.path, "ext4"))));
+    await using device = await attachDisk(kernel, disk);
+    await using mounted = await mount(kernel, { source: device.path });
+    const before = (await mounted.usage()).totalBytes;
+    disk.resize(64 * MIB);
+    disk.resize(48 * MIB);
+    await resize(init, mounted.target, "device");
+    const grown = (await mounted.usage()).totalBytes - before;
+    assert.ok(grown > 12 * MIB && grown <= 16 * MIB);
+    await assert.rejects(resize(init, mounted.target, 64 * MIB), /more than the 50331648/);
+    await writeFile(init, `${mounted.target}/file`, new Uint8Array(noise(36 * MIB)));
+    await syncFilesystem(init, mounted.target);
   });
 
   test("a frozen file system is whole on its device, and its writers wait", async () => {
