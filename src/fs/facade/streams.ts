@@ -278,10 +278,7 @@ interface Chunk {
   readonly chunk: Uint8Array;
 }
 
-function makeWriteStream(
-  files: Files,
-  { Writable, addAbortSignal }: StreamModule,
-): WriteStreamClass {
+function makeWriteStream(files: Files, module: StreamModule): WriteStreamClass {
   class WriteStream extends module.Writable {
     readonly path: string | Uint8Array;
     readonly flags: string | number;
@@ -343,15 +340,12 @@ function makeWriteStream(
     }
 
     #write(chunks: readonly Uint8Array[], done: Done): void {
-      report(
-        this.#file.write(chunks, this.#position),
-        (count) => {
-          this.bytesWritten += count;
-          if (this.#position !== null) this.#position += count;
-          done();
-        },
-        done,
-      );
+      const written = (count: number) => {
+        this.bytesWritten += count;
+        if (this.#position !== null) this.#position += count;
+        done();
+      };
+      report(this.#file.write(chunks, this.#position), written, done);
     }
 
     _final(done: Done): void {
