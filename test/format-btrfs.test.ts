@@ -195,6 +195,7 @@ suite("btrfs without a kernel", () => {
     for (const [options, message] of [
       [{ label: "ü".repeat(128) }, /^MkfsError: EINVAL: option "label": .* at most 255$/],
       [{ uuid: "1234-ABCD" }, /^MkfsError: EINVAL: option "uuid"/],
+      [{ metadata: "raid1" as "dup" }, /^MkfsError: EINVAL: option "metadata"/],
       [{ mixed: true, blockGroupTree: true }, /^MkfsError: EINVAL: option "blockGroupTree"/],
     ] as const)
       await assert.rejects(mkfs(disk, { type: "btrfs", ...options }), message);

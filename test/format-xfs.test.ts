@@ -83,8 +83,10 @@ suite("xfs without a kernel", () => {
   });
 
   for (const [bytes, groups, options, blockSizeBytes] of [
+    [LEAST_BYTES, 2, { largeExtentCounts: true }, 4096],
     [64 * MIB, 4, { largeExtentCounts: true }, 512],
     [300 * MIB - 512, 4, { reverseMapping: false }, 512],
+    [299 * MIB, 4, {}, 2048],
     [500 * MIB, 4, {}, 4096],
     [GIB + 1536, 4, {}, 512],
     [100 * GIB, 4, { largeExtentCounts: true }, 512],

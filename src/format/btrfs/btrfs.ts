@@ -31,13 +31,15 @@ export interface BtrfsOptions extends CommonOptions {
   type: "btrfs";
   /** Copies of the metadata: "dup" for two, on the same disk. Default: dup, but single if mixed. */
   metadata?: "dup" | "single";
-  /** Data and metadata share their space, which suits small disks. Default: on those too small for else. */
+  /** Data and metadata share their space, which suits small disks. Default: below 109 MiB. */
   mixed?: boolean;
   /** Keep block groups in a tree of their own: large disks mount faster, by Linux 6.1 and newer. */
   blockGroupTree?: boolean;
 }
 
 const NODE_BYTES = 16384;
+/** mkfs.btrfs makes nothing smaller unless it is mixed: it would be full of reserves. */
+const MIXED_BELOW_BYTES = 109 * 2 ** 20;
 
 /** What is decided before anything is computed. */
 interface Plan {
@@ -257,12 +259,6 @@ function writeSuperblocks(
   for (const [offset, bytes] of superblocks(content)) target.image.write(offset, bytes);
 }
 
-/** Whether data and metadata share chunks if nobody says so: where they have no room apart. */
-function isMixed(sizeBytes: number, options: BtrfsOptions): boolean {
-  const apart = planChunks(0, { duplicate: options.metadata !== "single", mixed: false });
-  return options.mixed ?? endOfChunks(apart) > sizeBytes;
-}
-
 /**
  * A btrfs of one device, with what mkfs.btrfs switches on: checksums of CRC-32C, extended references,
  * skinny metadata, no holes, a free space tree. A label has at most 255 bytes of UTF-8.
@@ -270,10 +266,13 @@ function isMixed(sizeBytes: number, options: BtrfsOptions): boolean {
 export function formatBtrfs(target: Target, options: BtrfsOptions): Formatted {
   const { random, timeSeconds } = target;
   const sizeBytes = Math.floor(target.sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
-  const label = options.label ?? "";
+  const text = options.label ?? "";
+  const label = labelBytes("btrfs", text, LABEL_BYTES);
   const fsid = options.uuid === undefined ? newUuid(random) : checkUuid(options.uuid);
-  const mixed = isMixed(sizeBytes, options);
+  const mixed = options.mixed ?? sizeBytes < MIXED_BELOW_BYTES;
   const duplicate = options.metadata === undefined ? !mixed : options.metadata === "dup";
+  if (!["dup", "single", undefined].includes(options.metadata))
+    throw invalid("metadata", `there is "dup" and "single", and not "${options.metadata}"`);
   if (mixed && options.blockGroupTree)
     throw invalid("blockGroupTree", "mixed block groups have small nodes, without room for it");
   const leastBytes = endOfChunks(planChunks(0, { duplicate, mixed }));
@@ -297,7 +296,6 @@ export function formatBtrfs(target: Target, options: BtrfsOptions): Formatted {
   };
   const trees = placeTrees(plan);
   writeTrees(target, plan, trees);
-  const name = labelBytes("btrfs", label, LABEL_BYTES);
-  writeSuperblocks(target, plan, trees, { label: name, mixed });
-  return { type: "btrfs", label, uuid: fsid, sizeBytes, blockSizeBytes: SECTOR_BYTES };
+  writeSuperblocks(target, plan, trees, { label, mixed });
+  return { type: "btrfs", label: text, uuid: fsid, sizeBytes, blockSizeBytes: SECTOR_BYTES };
 }
