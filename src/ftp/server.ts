@@ -182,8 +182,9 @@ export class FtpServer implements AsyncDisposable {
       for (;;) {
         const line = await control.next();
         if (line === undefined) break;
-        session.touch();
+        session.working = true;
         await perform(session, line);
+        session.working = false;
         session.touch();
       }
     } finally {

@@ -72,6 +72,8 @@ export class Session {
   readonly remoteAddress: string;
   preferences = new Preferences();
   loginAttempts = 0;
+  /** Whether a command is being done. */
+  working = false;
   account: Account | null = null;
   /** PBSZ was given, as PROT wants it. */
   protectionBuffer = false;
@@ -94,8 +96,8 @@ export class Session {
       if (!this.account) this.dismiss("Logging in took too long.");
     }, loginTimeoutMs);
     this.#idle = setTimeout(() => {
-      // A transfer has a limit of its own.
-      if (this.#transfer) this.touch();
+      // A transfer has a limit of its own, and a command is not the client's to end.
+      if (this.#transfer || this.working) this.touch();
       else this.dismiss("You have been idle for too long.");
     }, idleTimeoutMs);
   }
