@@ -263,6 +263,27 @@ for (const { format, command, variants } of tools) {
   });
 }
 
+test("every kind of checksum notices one bit", async () => {
+  // Noise is stored as it is, so that nothing else would notice.
+  const content = new Uint8Array(noise(100_000));
+  const place = Buffer.from(content.subarray(50_000, 50_016));
+  for (const [command, ...args] of [
+    ["gzip"],
+    ["zstd"],
+    ["xz", "--check=crc32"],
+    ["xz", "--check=crc64"],
+    ["xz", "--check=sha256"],
+  ]) {
+    const bytes = packed(content, command, ...args);
+    (await open(bytes)).close();
+    const at = Buffer.from(bytes).indexOf(place);
+    assert.ok(at > 0, command);
+    bytes[at] ^= 4;
+    const error = await failure(bytes);
+    assert.match(String(error?.message), /checksum is another/, `${command} ${args.join(" ")}`);
+  }
+});
+
 test("memory is taken only for what is not zeroes", async () => {
   const image = new Uint8Array(64 * MIB);
   image.set(pattern(MIB), 32 * MIB);

@@ -18,6 +18,7 @@ import { ext4Image, run, sampleTree, temporaryFolder } from "./images/native.ts"
 const MIB = 1048576;
 const folder = temporaryFolder();
 after(() => folder[Symbol.dispose]());
+const tree = sampleTree(folder.path);
 
 /** A disk over another whose answers come later, and not in order. */
 class LaterDisk implements Disk {
@@ -347,7 +348,7 @@ test("an overlay tells its kernel that it was resized, and closes without its ba
 });
 
 test("a kernel writes ext4 over a file, grows it, and the file changes only by commit", async () => {
-  const path = ext4Image(join(folder.path, "precious.img"), sampleTree(folder.path));
+  const path = ext4Image(join(folder.path, "precious.img"), tree);
   const before = readFileSync(path);
   {
     using base = new FileDisk(path);
@@ -369,4 +370,23 @@ test("a kernel writes ext4 over a file, grows it, and the file changes only by c
   assert.equal(readFileSync(path).length, 48 * MIB);
   run("e2fsck", "-fn", path);
   assert.equal(run("debugfs", "-R", "cat /new", path), "new\n");
+});
+
+test("a kernel writes ext4 over a Blob, which nobody can write", async () => {
+  const path = ext4Image(join(folder.path, "blob.img"), tree);
+  const blob = new Blob([readFileSync(path)]);
+  using overlay = new OverlayDisk(new BlobDisk(blob));
+  {
+    await using kernel = await Kernel.boot({ image: "fs" });
+    await using device = await attachDisk(kernel, overlay);
+    await using mounted = await mount(kernel, { source: device.path });
+    const fd = await kernel.init.openat(-100, `${mounted.target}/hello.txt`, 0o1, 0);
+    await kernel.init.write(fd, new TextEncoder().encode("HELLO"), 5);
+    await kernel.init.close(fd);
+  }
+  await using kernel = await Kernel.boot({ image: "fs" });
+  await using device = await attachDisk(kernel, overlay);
+  await using mounted = await mount(kernel, { source: device.path, readOnly: true });
+  assert.equal(await readText(kernel.init, `${mounted.target}/hello.txt`), "HELLO\n");
+  await assert.rejects(async () => overlay.commit(), { code: "EROFS" });
 });

@@ -67,7 +67,7 @@ interface Live {
  * Open a compressed raw image: gzip, xz (of LZMA2, without further filters) or zstd (without a
  * dictionary). A disk has to have a size: if neither the file tells it nor the caller, as with all of
  * gzip, everything is decompressed at once. Else nothing is but what is read and what comes before it in
- * the same xz block or zstd frame. CRC-32, CRC-64 and XXH64 are checked at the end of each.
+ * the same xz block or zstd frame. The checksum at the end of each is compared.
  *
  * @param source a Blob or File (in Node, `fs.openAsBlob()` makes one of a file), or a disk that holds the
  *   compressed file, such as an HttpDisk. It stays the caller's.

@@ -6,6 +6,7 @@ import type { Format, Piece } from "./format.ts";
 import { CorruptError } from "./input.ts";
 import type { ByteSource, Input } from "./input.ts";
 import { Lzma } from "./lzma.ts";
+import { Sha256 } from "./sha256.ts";
 
 const MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 const FOOTER_MAGIC = [0x59, 0x5a];
@@ -16,6 +17,7 @@ const MAX_DICTIONARY_BYTES = 256 << 20;
 
 const CHECK_CRC32 = 1;
 const CHECK_CRC64 = 4;
+const CHECK_SHA256 = 10;
 /** By type; those between are not in use yet, but their sizes are. */
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 
@@ -170,7 +172,7 @@ interface Check {
   agrees(stored: Uint8Array): boolean;
 }
 
-/** SHA-256, and types that are not in use yet, are taken as they are. */
+/** Types that are not in use yet are not checked. */
 function makeCheck(type: number): Check {
   if (type === CHECK_CRC32) {
     let crc = 0;
@@ -188,6 +190,13 @@ function makeCheck(type: number): Check {
         const view = viewOf(stored);
         return view.getUint32(0, true) === low && view.getUint32(4, true) === high;
       },
+    };
+  }
+  if (type === CHECK_SHA256) {
+    const sha = new Sha256();
+    return {
+      add: (bytes) => sha.add(bytes),
+      agrees: (stored) => sha.digest().every((byte, i) => byte === stored[i]),
     };
   }
   return { add: () => {}, agrees: () => true };
