@@ -146,6 +146,10 @@ function nameFits(name: string, keeps: Keeps): boolean {
   return text !== null && text.length <= keeps.nameLength && !/[\0-\x1f"*/:<>?\\|]/.test(text);
 }
 
+/** Whether a path has letters that do not fit in 16 bits: some tools do not know of such. */
+export const isAstral = (path: string): boolean =>
+  Buffer.from(path, "latin1").some((byte) => byte >= 0xf0);
+
 /** Whether there can be such a file at all. */
 export function canHold(keeps: Keeps, path: string, fact: Pick<Fact, "kind" | "device">): boolean {
   if (!path.split("/").every((name) => nameFits(name, keeps))) return false;

@@ -122,7 +122,8 @@ function create(root: string, one: Item): void {
 function adorn(root: string, one: Item, keeps: Keeps): void {
   const path = pathOf(root, one.path);
   if (one.sameAs !== undefined) return;
-  if (keeps.owners) lchownSync(path, one.uid, one.gid);
+  const known = (id: number) => (id <= keeps.owners ? id : 0);
+  if (keeps.owners) lchownSync(path, known(one.uid), known(one.gid));
   if (one.kind !== "symlink") chmodSync(path, one.mode);
 }
 

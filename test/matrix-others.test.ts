@@ -1,0 +1,141 @@
+// Discs, and the file systems of other times and systems.
+
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { after, before, suite } from "node:test";
+
+import { Kernel } from "../src/index.ts";
+import { isAstral } from "./images/facts.ts";
+import type { Keeps } from "./images/facts.ts";
+import { testFormat } from "./images/matrix.ts";
+import type { Format, Writer } from "./images/matrix.ts";
+import { run } from "./images/native.ts";
+
+const SECOND = 1_000_000_000n;
+
+/** Years of one byte, from 1900. */
+const ISO_TIMES: Partial<Keeps> = {
+  timeGrainNs: SECOND,
+  lastSecond: 5_800_000_000,
+  clampsTimes: false,
+};
+const NO_UNIX: Partial<Keeps> = {
+  owners: 0,
+  modes: 0,
+  hardLinks: false,
+  symlinks: false,
+  devices: false,
+  sockets: false,
+  rawNames: false,
+  xattrs: [],
+  holes: false,
+};
+const ROCK_RIDGE: Partial<Keeps> = {
+  nameLength: 250,
+  ...ISO_TIMES,
+  hardLinks: false,
+  xattrs: [],
+  holes: false,
+};
+
+function iso(
+  name: string,
+  keeps: Partial<Keeps>,
+  args: readonly string[],
+  more: Partial<Writer & Format> = {},
+): Format {
+  const { omits, ...rest } = more;
+  const writer: Writer = {
+    name: "genisoimage",
+    // It never ends where a symbolic link is very long.
+    omits: (path) => path === "very long link" || (omits?.(path) ?? false),
+    write([image = ""], folder) {
+      rmSync(image);
+      run("genisoimage", "-quiet", "-input-charset", "utf-8", "-D", ...args, "-o", image, folder);
+    },
+  };
+  return { name, type: "iso9660", mib: 0, keeps, writers: [writer], ...rest };
+}
+
+const xorriso = (...args: string[]): Writer => ({
+  name: "xorriso",
+  write([image = ""], folder) {
+    rmSync(image);
+    run("xorriso", "-abort_on", "FATAL", "-outdev", image, "-map", folder, "/", ...args, "-commit");
+  },
+});
+
+const minix = (version: string, keeps: Partial<Keeps>): Format => ({
+  name: `minix: version ${version}`,
+  type: "minix",
+  mib: 40,
+  keeps: {
+    timeGrainNs: SECOND,
+    firstSecond: 0,
+    lastSecond: 2 ** 32 - 1,
+    owners: 0xffff,
+    deviceNumbers: 255,
+    xattrs: [],
+    // It counts what there could be.
+    holes: false,
+    ...keeps,
+  },
+  make: ([image = ""]) => run("mkfs.minix", `-${version}`, image),
+  check: ([image = ""]) => run("fsck.minix", "-f", image),
+});
+
+const udf = (revision: string, format: Partial<Format> = {}): Format => ({
+  name: `udf: revision ${revision}`,
+  type: "udf",
+  blockSizeBytes: 2048,
+  mib: 40,
+  // What it points to has to fit into one block.
+  omits: (path) => path === "very long link",
+  keeps: { timeGrainNs: 1000n, hardLinks: true, xattrs: [], rawNames: false, nameLength: 126 },
+  make: ([image = ""]) => run("mkudffs", "-b", "2048", "-m", "hd", "-r", revision, image),
+  check: ([image = ""]) => assert.match(run("udfinfo", image), /integrity=closed/),
+  ...format,
+});
+
+const FORMATS: Format[] = [
+  iso("iso9660: plain", { ...NO_UNIX, ...ISO_TIMES }, ["-iso-level", "3"], {
+    omits: (path) => !/^[a-z/]{1,30}$/.test(path) || path.endsWith("hard"),
+  }),
+  iso("iso9660: Joliet", { ...NO_UNIX, ...ISO_TIMES, nameLength: 64 }, ["-J", "-joliet-long"], {
+    omits: isAstral,
+  }),
+  iso("iso9660: Rock Ridge", ROCK_RIDGE, ["-R"]),
+  iso("iso9660: Rock Ridge and Joliet", { ...ROCK_RIDGE, rawNames: false, nameLength: 120 }, [
+    "-R",
+    "-J",
+    "-joliet-long",
+  ]),
+  iso(
+    "udf: bridge",
+    { ...NO_UNIX, ...ISO_TIMES, lastSecond: 4_000_000_000, nameLength: 100 },
+    ["-udf"],
+    {
+      type: "udf",
+      blockSizeBytes: 2048,
+      omits: isAstral,
+    },
+  ),
+  { ...iso("iso9660: of xorriso", ROCK_RIDGE, []), writers: [xorriso()] },
+  {
+    ...iso("iso9660: zisofs", ROCK_RIDGE, []),
+    writers: [xorriso("-zisofs", "level=9", "-set_filter_r", "--zisofs", "/", "--")],
+  },
+  ...["1.02", "1.50", "2.00", "2.01"].map((revision) => udf(revision)),
+  minix("1", { nameLength: 30, owners: 255 }),
+  minix("2", { nameLength: 30 }),
+  minix("3", { nameLength: 60 }),
+];
+
+suite("other file systems", () => {
+  let kernel: Kernel;
+  before(async () => {
+    kernel = await Kernel.boot({ image: "full", memoryMiB: 256 });
+  });
+  after(() => kernel.halt());
+  for (const format of FORMATS) testFormat(format, () => kernel);
+});
