@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 
 import { execute, fails, main, succeeds, succeedsWith } from "./command.ts";
-import { noise, run, temporaryFolder } from "./images/native.ts";
+import { noise, run, sampleTree, temporaryFolder } from "./images/native.ts";
 
 const MIB = 1 << 20;
 
@@ -208,6 +208,37 @@ suite("the command line, writing", { concurrency: 2 }, () => {
     await fails(1, /ext4/, "resize", ext, "16M");
     assert.equal(statSync(ext).size, 32 * MIB);
     run("e2fsck", "-fn", ext);
+  });
+
+  test("cp into an image keeps what there is, and native tools find it", async () => {
+    const image = await ext4("copy.img");
+    const tree = sampleTree(at("copy"));
+    await succeeds("cp", "-r", tree, `${image}:/in`);
+    run("e2fsck", "-fn", image);
+    run("debugfs", "-R", `rdump /in ${at("copy")}`, image);
+    assert.equal(run("diff", "-r", "--no-dereference", tree, at("copy", "in")), "");
+    assert.match(debugfs(image, "stat /in"), /User: +0 +Group: +0/);
+    // Between images, also with what this machine could not keep.
+    const other = at("other.img");
+    await succeeds("mkfs", "-t", "xfs", "--size", "320M", other);
+    await succeeds("xattr", "--set", "user.a=b", `${image}:/in/hello.txt`);
+    await succeeds("chown", "7:8", `${image}:/in/hello.txt`);
+    await succeeds("cp", "-r", "-p", `${image}:/in`, `${other}:/there`);
+    run("xfs_repair", "-n", other);
+    assert.equal((await succeeds("xattr", `${other}:/there/hello.txt`)).text, "user.a=b\n");
+    const [one] = JSON.parse((await succeeds("ls", "--json", `${other}:/there/hello.txt`)).text);
+    const [was] = JSON.parse((await succeeds("ls", "--json", `${image}:/in/hello.txt`)).text);
+    assert.deepEqual(
+      [one.uid, one.gid, one.mode, one.size, one.modified],
+      [7, 8, was.mode, was.size, was.modified],
+    );
+    // Within an image, and as somebody's.
+    await succeeds("cp", "--owner", "1000", `${image}:/in/hello.txt`, `${image}:/again`);
+    assert.match(debugfs(image, "stat /again"), /User: +1000 +Group: +1000/);
+    await fails(1, /EISDIR/, "cp", tree, `${image}:/`);
+    await fails(1, /ENOENT/, "cp", at("nothing"), `${image}:/`);
+    await fails(2, /in numbers/, "cp", "--owner", "me", tree, `${image}:/`);
+    run("e2fsck", "-fn", image);
   });
 
   test("what does not fit is told, and the image stays sound", async () => {

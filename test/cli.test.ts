@@ -92,7 +92,7 @@ suite("the command line", { concurrency: 2 }, () => {
     await fails(2, /which file\?/, "cat", image);
     await fails(2, /from where to where\?/, "cp");
     await fails(2, /from where to where\?/, "cp", `${image}:/big`);
-    await fails(2, /what to copy\?/, "cp", image, at("x"));
+    await fails(2, /which file\?/, "cp", image, at("x"));
     await fails(2, /what is its name\?/, "cp", "-r", `${image}:/sub/..`, folder.path);
     await fails(2, /it is fs or full/, "ls", image, "--profile", "tiny");
     await fails(2, /from 16 to 3584/, "ls", image, "--memory", "3");

@@ -14,9 +14,10 @@ import { openDirectory, walk } from "../fs/directory.ts";
 import type { WalkEntry } from "../fs/directory.ts";
 import { CHUNK_BYTES, readChunks, readLink } from "../fs/files.ts";
 import { stat } from "../fs/stat.ts";
-import type { FileStatus, FileType } from "../fs/stat.ts";
+import type { FileStatus } from "../fs/stat.ts";
 import type { KernelBuffer } from "../syscall/buffer.ts";
 import type { Process } from "../syscall/process.ts";
+import { CopyReport } from "./copy-report.ts";
 import { withoutCall } from "./errors.ts";
 import type { Progress } from "./progress.ts";
 
@@ -29,26 +30,6 @@ const FATAL = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 export interface CopyOptions {
   /** Keep owners, and set-user-ID and set-group-ID bits. */
   readonly preserve: boolean;
-}
-
-/** What was copied, and what was not. Paths are the volume's. */
-export class CopyReport {
-  files = 0;
-  directories = 0;
-  symlinks = 0;
-  hardLinks = 0;
-  bytes = 0;
-  /** Devices, pipes and sockets. */
-  readonly skipped: { readonly path: string; readonly type: FileType }[] = [];
-  readonly failed: { readonly path: string; readonly problem: string }[] = [];
-  /** Files whose set-user-ID and set-group-ID bits were dropped. */
-  readonly dropped: string[] = [];
-
-  /** For --json. */
-  summary(): object {
-    const { files, directories, symlinks, hardLinks, bytes, skipped, failed, dropped } = this;
-    return { files, directories, symlinks, hardLinks, bytes, skipped, failed, dropped };
-  }
 }
 
 /** The name cannot be used on this machine. */

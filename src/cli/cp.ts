@@ -1,4 +1,4 @@
-// liblinux cp: files and directories out of an image.
+// liblinux cp: files and directories out of an image, or into one.
 
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -6,15 +6,17 @@ import { basename, dirname, join, resolve } from "node:path";
 import { openDirectory, walk } from "../fs/directory.ts";
 import { stat } from "../fs/stat.ts";
 import type { Process } from "../syscall/process.ts";
-import { formatAddress, parseAddress } from "./address.ts";
-import type { Address } from "./address.ts";
+import { formatAddress } from "./address.ts";
 import { Copier } from "./copy-out.ts";
-import type { CopyReport } from "./copy-out.ts";
+import type { CopyReport } from "./copy-report.ts";
+import { copyIn, parseOwner } from "./cp-in.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import type { KernelChoice } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
+import { parsePlace, placeInImage, withVolume } from "./places.ts";
+import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
-import { openImage, openVolume } from "./session.ts";
 
 interface Options {
   readonly recursive: boolean;
@@ -23,42 +25,52 @@ interface Options {
   readonly json: boolean;
 }
 
-type Source = Address & { readonly path: string };
+const WHAT = "from where to where? one of both is IMAGE[:VOLUME]:/PATH";
 
 export async function cp(args: string[]): Promise<number> {
   const { values, positionals } = parse("cp", args, {
     ...KERNEL_OPTIONS,
     recursive: { type: "boolean", short: "r", default: false },
     preserve: { type: "boolean", short: "p", default: false },
+    owner: { type: "string" },
     quiet: { type: "boolean", short: "q", default: false },
     json: { type: "boolean", default: false },
   });
   const choice = kernelChoice("cp", values);
   const target = positionals.pop();
-  if (target === undefined || !positionals.length)
-    throw new UsageError("cp", "from where to where? it is IMAGE[:VOLUME]:/PATH... TARGET");
-  const sources = positionals.map(parseSource);
-  if (/:\/[^/]/.test(target) && !existsSync(dirname(target)))
-    throw new UsageError("cp", `${target}: copying into images cannot be done yet`);
-  checkTarget(target, sources.length);
-  const reports: object[] = [];
-  let failed = false;
-  for (const source of sources) {
-    await using image = await openImage(source.image, choice);
-    await using volume = await openVolume(image, source);
-    const report = await copy(volume.process, source, target, values);
-    failed ||= report.failed.length > 0;
-    reports.push({ source: formatAddress(source, source.path), target, ...report.summary() });
-  }
-  if (values.json) await writeJson(reports);
-  return failed ? 1 : 0;
+  if (target === undefined || !positionals.length) throw new UsageError("cp", WHAT);
+  const into = placeInImage(target);
+  const reports = into
+    ? await copyIn(positionals, into, choice, { ...values, owner: parseOwner(values.owner) })
+    : await copyOut(positionals, target, choice, values);
+  if (values.json)
+    await writeJson(
+      reports.map(({ name, report }) => ({ source: name, target, ...report.summary() })),
+    );
+  return reports.some(({ report }) => report.failed.length > 0) ? 1 : 0;
 }
 
-function parseSource(text: string): Source {
-  const address = parseAddress(text);
-  if (address.path === null)
-    throw new UsageError("cp", `${text}: what to copy? it is IMAGE[:VOLUME]:/PATH`);
-  return { ...address, path: address.path };
+/** What was copied, and what became of it. */
+interface Copied {
+  readonly name: string;
+  readonly report: CopyReport;
+}
+
+async function copyOut(
+  texts: readonly string[],
+  target: string,
+  choice: KernelChoice,
+  options: Options,
+): Promise<Copied[]> {
+  const sources = texts.map((text) => parsePlace("cp", text));
+  checkTarget(target, sources.length);
+  const copied: Copied[] = [];
+  for (const source of sources)
+    await withVolume(source, choice, async ({ process: reader }) => {
+      const report = await copy(reader, source, target, options);
+      copied.push({ name: formatAddress(source, source.path), report });
+    });
+  return copied;
 }
 
 const isDirectory = (path: string) =>
@@ -72,7 +84,7 @@ function checkTarget(target: string, sources: number): void {
 }
 
 /** The name that a copy has in a directory; empty for what is in the volume's root. */
-function nameOf({ path }: Source): string {
+function nameOf({ path }: Place): string {
   const name = path.split("/").findLast((part) => part !== "") ?? "";
   if (name === "..") throw new UsageError("cp", `${path}: what is its name?`);
   return name === "." ? "" : name;
@@ -80,7 +92,7 @@ function nameOf({ path }: Source): string {
 
 async function copy(
   reader: Process,
-  source: Source,
+  source: Place,
   target: string,
   options: Options,
 ): Promise<CopyReport> {

@@ -1,5 +1,7 @@
 // Places in volumes, as verbs that change or look at files are given them.
 
+import { existsSync } from "node:fs";
+
 import type { MountedVolume } from "../image/index.ts";
 import { formatAddress, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
@@ -17,6 +19,15 @@ export function parsePlace(verb: string, text: string): Place {
   if (address.path === null)
     throw new UsageError(verb, `${text}: which file? it is IMAGE[:VOLUME]:/PATH`);
   return { ...address, path: address.path };
+}
+
+/** The place in an image that a text names; null if it is a name of this machine. */
+export function placeInImage(text: string): Place | null {
+  const address = parseAddress(text);
+  // On Windows "C:\\x" has a colon, too, but there is no image called C.
+  return address.path !== null && existsSync(address.image)
+    ? { ...address, path: address.path }
+    : null;
 }
 
 export function parsePlaces(verb: string, texts: readonly string[]): Place[] {

@@ -17,7 +17,7 @@ interface Verb {
 
 const ADDRESS = `IMAGE[:VOLUME]:/PATH names a file in a disk image. VOLUME is a partition's number, as
 \`liblinux info\` shows it (disk.img:2:/etc or disk.img:p2:/etc); 0 is the whole disk. It can be
-left out where only one volume has a file system. Images are opened read-only.`;
+left out where only one volume has a file system.`;
 
 const KERNEL_OPTIONS = `  --profile NAME   the kernel: fs or full (default: fs, and full for what fs cannot do)
   --memory MIB     the kernel's memory (default 128)`;
@@ -65,18 +65,23 @@ ${KERNEL_OPTIONS}`,
     load: async () => (await import("./cat.ts")).cat,
   },
   cp: {
-    usage: "cp [-r] [-p] [--json] IMAGE[:VOLUME]:/PATH... TARGET",
-    about: "copy files out of an image",
+    usage: "cp [-r] [-p] [--owner UID[:GID]] [--json] SOURCE... TARGET",
+    about: "copy files out of an image, into one, or from one to another",
     details: `${ADDRESS}
 
-TARGET is a directory of this machine, or a new name. Modes and times are kept, symbolic links
-stay links; devices, pipes and sockets are reported and left out. Nothing is ever written
-outside of TARGET, whatever names and links the image has. A file appears when it is complete.
+A source or the target, or both, are IMAGE[:VOLUME]:/PATH; the others are names of this machine.
+TARGET is a directory, or a new name. Modes, times, hard links and holes are kept, and symbolic
+links stay links. A file appears when it is complete.
+
+Out of an image devices, pipes and sockets are reported and left out, and nothing is ever written
+outside of TARGET, whatever names and links the image has. Into an image they are made, and all
+belongs to root unless -p or --owner says otherwise; extended attributes are kept between images.
 
   -r, --recursive  directories with all below them
-  -p, --preserve   owners, and set-user-ID and set-group-ID bits, too (as root)
+  -p, --preserve   owners, and set-user-ID and set-group-ID bits, too (out of an image: as root)
+  --owner UID:GID  whose the copies in an image become
   -q, --quiet      no progress
-  --json           print a JSON object with counts and what was left out
+  --json           print a JSON list with counts and what was left out
 ${KERNEL_OPTIONS}`,
     load: async () => (await import("./cp.ts")).cp,
   },

@@ -1,0 +1,29 @@
+// What a copy did.
+
+import type { FileType } from "../fs/stat.ts";
+
+/** What was copied, and what was not. Paths are the source's. */
+export class CopyReport {
+  files = 0;
+  directories = 0;
+  symlinks = 0;
+  hardLinks = 0;
+  /** Devices, pipes and sockets. */
+  specials = 0;
+  bytes = 0;
+  /** Devices, pipes and sockets where they cannot be. */
+  readonly skipped: { readonly path: string; readonly type: FileType }[] = [];
+  readonly failed: { readonly path: string; readonly problem: string }[] = [];
+  /** Files whose set-user-ID and set-group-ID bits were dropped. */
+  readonly dropped: string[] = [];
+  /** Extended attributes that the target could not keep. */
+  readonly lost: { readonly path: string; readonly attribute: string }[] = [];
+
+  /** For --json. */
+  summary(): object {
+    const { files, directories, symlinks, hardLinks, specials, bytes } = this;
+    const { skipped, failed, dropped, lost } = this;
+    const done = { files, directories, symlinks, hardLinks, specials, bytes };
+    return { ...done, skipped, failed, dropped, lost };
+  }
+}
