@@ -120,13 +120,13 @@ suite("subvolumes", () => {
       await writeFile(init, `${target}/a/b/file`, text.encode("in b"));
       id = await subvolumeId(init, `${target}/a/b`);
       const options = { type: "btrfs", subvol: "a/b" } as const;
-      await using beside = await mount(kernel, { source: mounted.device, options });
+      await using beside = await mount(kernel, { source: mounted.device.path, options });
       assert.equal(await readText(init, `${beside.target}/file`), "in b");
       assert.equal(await subvolumeId(init, beside.target), id);
       // The list is that of the whole file system, from wherever it is asked for.
       assert.deepEqual(await pathsOf(beside.target), ["a", "a/b"]);
       await assert.rejects(
-        mount(kernel, { source: mounted.device, options: { type: "btrfs", subvol: "none" } }),
+        mount(kernel, { source: mounted.device.path, options: { type: "btrfs", subvol: "none" } }),
         /^MountError: ENOENT/,
       );
       assert.equal(await getDefaultSubvolume(init, target), TOP_SUBVOLUME);

@@ -10,9 +10,11 @@ import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from "../src/abi/constants/fcntl.
 import { MemoryDisk } from "../src/disk/index.ts";
 import {
   attachDisk,
+  deviceResized,
   freeze,
   getLabel,
   mount,
+  readDirectory,
   readFile,
   resize,
   resizePartition,
@@ -66,6 +68,7 @@ suite("operations on file systems", () => {
         /^ResizeError: \d+ bytes are more than/,
       );
       image.disk.resize(mib * MIB);
+      await deviceResized(init, image.device);
       await resize(init, image.target, (mib - 8) * MIB);
       const between = await totalBytes(image);
       assert.ok(between > before);
@@ -177,6 +180,8 @@ suite("operations on file systems", () => {
     const before = (await mounted.usage()).totalBytes;
     disk.resize(64 * MIB);
     disk.resize(48 * MIB);
+    await deviceResized(init, device);
+    await deviceResized(init, device);
     await resize(init, mounted.target, "device");
     const grown = (await mounted.usage()).totalBytes - before;
     assert.ok(grown > 12 * MIB && grown <= 16 * MIB);
@@ -201,6 +206,7 @@ suite("operations on file systems", () => {
         // XFS leaves a record in its log, so that what was unlinked and open is seen to.
         if (type !== "xfs") checkImage(copy, type);
         await assert.rejects(freeze(init, image.target), { code: "EBUSY" });
+        await assert.rejects(init.umount2(image.target, 0), { code: "EBUSY" });
         assert.equal(text.decode(await readFile(init, path)), "before");
         await frozen.thaw();
         await frozen.thaw();
@@ -216,7 +222,22 @@ suite("operations on file systems", () => {
       }
       await assert.rejects(thaw(init, image.target), { code: "EINVAL", path: image.target });
     }
-    await assert.rejects(freeze(init, "/proc"), { code: "EOPNOTSUPP" });
+    await assert.rejects(freeze(init, "/proc"), { code: "EOPNOTSUPP", path: "/proc" });
+  });
+
+  test("what is frozen cannot be unmounted, and what others thawed is no loss", async () => {
+    const path = makeImage(folder.path, "ext4");
+    using disk = new FileDisk(path);
+    await using device = await attachDisk(kernel, disk);
+    const mounted = await mount(kernel, { source: device.path });
+    const open = (await readDirectory(init, "/proc/self/fd")).length;
+    const frozen = await freeze(init, mounted.target);
+    await assert.rejects(init.umount2(mounted.target, 0), { code: "EBUSY" });
+    await thaw(init, mounted.target);
+    await assert.rejects(frozen.thaw(), { code: "EINVAL" });
+    assert.equal((await readDirectory(init, "/proc/self/fd")).length, open);
+    await mounted.unmount();
+    checkImage(path, "ext4");
   });
 
   test("a kernel halts with a file system frozen", async () => {

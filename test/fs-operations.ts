@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { AT_FDCWD, O_CREAT, O_RDWR } from "../src/abi/constants/fcntl.ts";
 import { attachDisk, mount } from "../src/fs/index.ts";
-import type { MountOptions } from "../src/fs/index.ts";
+import type { BlockDevice, MountOptions } from "../src/fs/index.ts";
 import type { Kernel, Process } from "../src/index.ts";
 import { FileDisk } from "../src/platform/node/index.ts";
 import { emptyImage, run } from "./images/native.ts";
@@ -53,8 +53,7 @@ export function checkImage(path: string, type: NativeType): void {
 export interface MountedImage extends AsyncDisposable {
   readonly path: string;
   readonly disk: FileDisk;
-  /** The block device. */
-  readonly device: string;
+  readonly device: BlockDevice;
   /** The directory. */
   readonly target: string;
 }
@@ -72,7 +71,7 @@ export async function mountImage(
   return {
     path,
     disk,
-    device: device.path,
+    device,
     target: mounted.target,
     async [Symbol.asyncDispose]() {
       await mounted.unmount();

@@ -9,6 +9,7 @@ import {
 import { STATX_MNT_ID_UNIQUE } from "../abi/constants/stat.ts";
 import { cString } from "../abi/struct.ts";
 import { MntIdReq, Statfs64, Statmount, Statx } from "../abi/structs/fs.ts";
+import { SECTOR_BYTES } from "../disk/disk.ts";
 import type { Process } from "../syscall/process.ts";
 import { readText } from "./files.ts";
 
@@ -55,6 +56,6 @@ export async function deviceBytes(
   device: { readonly major: number; readonly minor: number },
 ): Promise<number> {
   const sectors = await readText(process, `/sys/dev/block/${device.major}:${device.minor}/size`);
-  // sysfs counts in units of 512 bytes, whatever the device's own are.
-  return Number(sectors) * 512;
+  // sysfs counts in these, whatever the device's own blocks are.
+  return Number(sectors) * SECTOR_BYTES;
 }

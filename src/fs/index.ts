@@ -48,7 +48,7 @@ export type { Quota, QuotaGrace, QuotaKind, QuotaLimits, QuotaState, QuotaUse } 
 export type { ByteRange } from "./range.ts";
 export { dedupe, reflink, reflinkRange } from "./reflink.ts";
 export type { Deduped } from "./reflink.ts";
-export { resize, ResizeError, resizePartition } from "./resize.ts";
+export { deviceResized, resize, ResizeError, resizePartition } from "./resize.ts";
 export { stat, usage } from "./stat.ts";
 export type { FileStatus, FileType, StatOptions, Usage } from "./stat.ts";
 export {

@@ -8,10 +8,12 @@ import { XFS_IOC_FSGEOMETRY, XFS_IOC_FSGROWFSDATA } from "../abi/constants/xfs.t
 import { viewOf } from "../abi/struct.ts";
 import { BtrfsIoctlVolArgs } from "../abi/structs/btrfs.ts";
 import { XfsFsopGeom, XfsGrowfsData } from "../abi/structs/xfs.ts";
+import { SECTOR_BYTES } from "../disk/disk.ts";
 import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { DeviceNotFoundError } from "./block-device.ts";
 import type { BlockDevice } from "./block-device.ts";
+import { readText } from "./files.ts";
 import { blockBytesOf, deviceBytes, filesystemOf } from "./filesystem.ts";
 import type { FilesystemFacts } from "./filesystem.ts";
 import { changePartition } from "./partition-devices.ts";
@@ -23,7 +25,7 @@ import type { Target } from "./target.ts";
 export class ResizeError extends Error {
   override readonly name = "ResizeError";
   readonly code = "ERR_CANNOT_RESIZE";
-  /** As in /proc/filesystems. */
+  /** As in /proc/filesystems, or the driver's name. */
   readonly type: string;
   readonly path: string | undefined;
 
@@ -60,8 +62,8 @@ const RESIZERS: Readonly<Record<string, Resizer>> = {
  * some blocks smaller where the rest could not hold anything.
  *
  * @param target where it is mounted, or a file on it
- * @param size in bytes, or "device": all that the device below has. A {@link Disk} that got another
- *   size has it in the kernel some moments later; a partition grows by {@link resizePartition}.
+ * @param size in bytes, or "device": all that the device below has. After a {@link Disk} got another
+ *   size, await {@link deviceResized}; a partition grows by {@link resizePartition}.
  *   Of a Btrfs on several devices it is the first device's part.
  * @throws {ResizeError} if it cannot get that size, or none at all
  * @throws {SystemError} ENOSPC if what is in it does not fit, EROFS, EPERM…
@@ -179,6 +181,28 @@ async function resizeF2fs(request: Request): Promise<void> {
     "f2fs can only shrink while it is mounted, by whole sections: unmount it, and use resize.f2fs to enlarge it",
     process.ioctl(fd, F2FS_IOC_RESIZE_FS, bytes),
   );
+}
+
+/** How often it is looked whether the kernel has seen a new size: it does at once, or never. */
+const MAX_LOOKS = 1000;
+
+/**
+ * Settles when the kernel has seen the size that a disk got, which is some moments after that.
+ *
+ * @throws {SystemError} ENOENT if the device is not there any more
+ */
+export async function deviceResized(process: Process, device: BlockDevice): Promise<void> {
+  for (let look = 0; ; look++) {
+    const bytes = Number(await readText(process, `/sys/block/${device.name}/size`)) * SECTOR_BYTES;
+    if (bytes === device.sizeBytes) return;
+    if (look === MAX_LOOKS)
+      throw new ResizeError(
+        "virtio_blk",
+        device.path,
+        `the disk has ${device.sizeBytes} bytes, and the kernel goes on with ${bytes}`,
+      );
+    await process.sched_yield();
+  }
 }
 
 /**
