@@ -8,13 +8,15 @@ import { crc32 as nodeCrc32 } from "node:zlib";
 
 import fc from "fast-check";
 
-import { MemoryDisk } from "../src/disk/index.ts";
+import { DiskError, MemoryDisk } from "../src/disk/index.ts";
 import type { Disk } from "../src/disk/index.ts";
 import { crc32, crc32c } from "../src/format/checksum.ts";
 import { ImageWriter } from "../src/format/image-writer.ts";
 import { mkfs } from "../src/format/index.ts";
 import type { MkfsOptions } from "../src/format/index.ts";
 import { Record } from "../src/format/record.ts";
+import { probe } from "../src/fs/index.ts";
+import { seededRandom } from "../src/machine/random.ts";
 import { noise, run, temporaryFolder } from "./images/native.ts";
 import { VolatileDisk } from "./images/volatile-disk.ts";
 
@@ -89,14 +91,17 @@ suite("what is written", () => {
     for (let at = 0; at < 4 * MIB; at += 4096) image.write(at, noise(4096, at));
     image.write(5 * MIB, noise(2 * MIB + 512));
     const disk = new MemoryDisk(8 * MIB);
-    const lengths: number[] = [];
+    const steps: (readonly [number, number] | "flush")[] = [];
     const write = disk.write.bind(disk);
     disk.write = (from, at) => {
-      lengths.push(from.length);
+      steps.push([at / MIB, from.length]);
       write(from, at);
     };
+    disk.flush = () => void steps.push("flush");
     await image.apply(disk);
-    assert.deepEqual(lengths, [MIB, MIB, MIB, MIB, MIB, MIB, 512]);
+    // What is at the start comes last, when the rest is lasting.
+    const rest = [1, 2, 3, 5, 6].map((mib) => [mib, MIB]);
+    assert.deepEqual(steps, [...rest, [7, 512], "flush", [0, MIB], "flush"]);
   });
 
   test("neither overlaps nor is beyond the end", async () => {
@@ -105,7 +110,9 @@ suite("what is written", () => {
     assert.throws(() => image.zero(-1, 1), RangeError);
     image.write(0, new Uint8Array(100));
     image.write(99, new Uint8Array(1));
-    await assert.rejects(image.apply(new MemoryDisk(4096)), RangeError);
+    const disk = new MemoryDisk(4096);
+    await assert.rejects(image.apply(disk), RangeError);
+    assert.equal(disk.allocatedBytes, 0);
   });
 });
 
@@ -150,6 +157,37 @@ suite("mkfs", () => {
       syscall: "mkfs",
       message: "ENOSPC: a disk of 40448 bytes is too small for swap: it needs at least 40960",
     });
+  });
+
+  test("a disk that fails half way has no file system", async () => {
+    for (const type of ["ext4", "vfat", "exfat", "btrfs", "swap"] as const) {
+      const options = { type, random: seededRandom(1), timeSeconds: 1 };
+      let writes = 0;
+      const counted = new MemoryDisk(66 * MIB);
+      const write = counted.write.bind(counted);
+      counted.write = (from, at) => {
+        writes++;
+        write(from, at);
+      };
+      await mkfs(counted, options);
+      for (let good = 0; good < writes; good++) {
+        const disk = new MemoryDisk(66 * MIB);
+        await mkfs(disk, { type: "ext2" });
+        const write = disk.write.bind(disk);
+        let left = good;
+        disk.write = (from, at) => {
+          if (!left--) throw new DiskError("EIO", "worn out");
+          write(from, at);
+        };
+        await assert.rejects(mkfs(disk, options), { name: "MkfsError", code: "EIO" });
+        const read = async (at: number, length: number) => {
+          const bytes = new Uint8Array(length);
+          disk.read(bytes, at);
+          return bytes;
+        };
+        assert.equal(await probe(read, disk.sizeBytes), null, `${type} after ${good} writes`);
+      }
+    }
   });
 
   test("a type that there is not, and a disk that cannot be written", async () => {

@@ -7,6 +7,8 @@
 import type { Disk } from "../disk/disk.ts";
 import { MkfsError } from "./errors.ts";
 
+/** All that a file system is known by is before this, or has no meaning without it. */
+const HEAD_BYTES = 1 << 20;
 /** The longest single write. */
 const MAX_WRITE_BYTES = 1 << 20;
 
@@ -48,35 +50,47 @@ export class ImageWriter {
       throw new RangeError(`${lengthBytes} bytes at ${offsetBytes} are beyond ${this.sizeBytes}`);
   }
 
-  /** How many bytes write() was given. */
-  get writtenBytes(): number {
-    return this.#extents.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  }
-
   /**
-   * Zero what shall be zeroes, write the rest in order of offset, and make it lasting.
+   * Zero what shall be zeroes, write the rest, and make it lasting. What is near the start, where a
+   * file system is known by its superblock, is written last, backwards, when all else is lasting: if
+   * the disk fails before that, there is none.
    *
    * @param startBytes where on the disk offset 0 is: a multiple of the disk's blocks
    * @param zeroed all of the disk reads as zeroes already
    * @throws {MkfsError} EIO
    */
   async apply(disk: Disk, startBytes = 0, zeroed = false): Promise<void> {
+    const extents = inOrder(this.#extents);
     try {
       const unit = disk.blockSizeBytes;
       if (!zeroed)
         for (const { offset, length } of merged(this.#zeroes, unit))
           await writeZeroes(disk, startBytes + offset, length);
-      for (const { offset, bytes } of aligned(this.#extents, unit)) {
-        const written = disk.write(bytes, startBytes + offset);
-        if (written) await written;
+      const head: Extent[] = [];
+      const put = async ({ offset, bytes }: Extent) => disk.write(bytes, startBytes + offset);
+      for (const run of aligned(extents, unit)) {
+        if (run.offset < HEAD_BYTES) head.push(run);
+        else await put(run);
       }
       await disk.flush();
+      for (const run of head.toReversed()) await put(run);
+      await disk.flush();
     } catch (cause) {
-      if (cause instanceof RangeError) throw cause;
       const problem = cause instanceof Error ? cause.message : String(cause);
       throw new MkfsError("EIO", `the disk failed, and may be half written: ${problem}`, { cause });
     }
   }
+}
+
+/** Extents by offset. It is a mistake of a formatter if they overlap. */
+function inOrder(extents: readonly Extent[]): Extent[] {
+  const sorted = extents.toSorted((a, b) => a.offset - b.offset);
+  for (const [i, { offset }] of sorted.entries()) {
+    const before = sorted[i - 1];
+    if (before && offset < before.offset + before.bytes.length)
+      throw new RangeError(`what is written at ${offset} overlaps what is before it`);
+  }
+  return sorted;
 }
 
 /** Ranges in order, widened to whole blocks, those that touch made one. */
@@ -93,17 +107,14 @@ function merged(ranges: readonly Range[], unit: number): Range[] {
   return result;
 }
 
-/** Extents in order, made to whole blocks; those that touch are joined up to a bound. */
-function* aligned(extents: readonly Extent[], unit: number): Generator<Extent> {
-  const sorted = extents.toSorted((a, b) => a.offset - b.offset);
+/** Extents, which are in order, made to whole blocks; those that touch are joined up to a bound. */
+function* aligned(sorted: readonly Extent[], unit: number): Generator<Extent> {
   for (let i = 0; i < sorted.length;) {
     const start = sorted[i].offset - (sorted[i].offset % unit);
     let end = start;
     let next = i;
     for (; next < sorted.length; next++) {
       const { offset, bytes } = sorted[next];
-      if (next > i && offset < sorted[next - 1].offset + sorted[next - 1].bytes.length)
-        throw new RangeError(`what is written at ${offset} overlaps what is before it`);
       const after = Math.ceil((offset + bytes.length) / unit) * unit;
       const joins = offset - (offset % unit) <= end;
       const shares = offset < end;
