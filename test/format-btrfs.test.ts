@@ -1,9 +1,7 @@
 // btrfs, made without a kernel: btrfs check finds nothing, and the kernel uses and grows it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { after, before, suite, test } from "node:test";
+import { suite, test } from "node:test";
 
 import fc from "fast-check";
 
@@ -12,19 +10,18 @@ import { BtrfsIoctlVolArgs } from "../src/abi/structs/btrfs.ts";
 import { MemoryDisk } from "../src/disk/index.ts";
 import { mkfs, MkfsError } from "../src/format/index.ts";
 import type { BtrfsOptions, Formatted } from "../src/format/index.ts";
-import { probe } from "../src/fs/index.ts";
-import { Kernel } from "../src/index.ts";
-import { FileDisk } from "../src/platform/node/file-disk.ts";
-import { live } from "./images/life.ts";
-import { run, temporaryFolder } from "./images/native.ts";
+import { run } from "./images/native.ts";
+import { VolatileDisk } from "./images/volatile-disk.ts";
+import { checkLeast, commonTests, Workshop } from "./images/workshop.ts";
 import { viewOf } from "./kernel.ts";
+
+type Options = Omit<BtrfsOptions, "type">;
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
-const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
 
 /** The smallest disks, by options. */
-const LEAST: readonly [bytes: number, options: Partial<BtrfsOptions>][] = [
+const LEAST: readonly [bytes: number, options: Options][] = [
   [6 * MIB, {}],
   [11 * MIB, { mixed: true, metadata: "dup" }],
   [45 * MIB, { mixed: false, metadata: "single" }],
@@ -32,56 +29,39 @@ const LEAST: readonly [bytes: number, options: Partial<BtrfsOptions>][] = [
 ];
 
 suite("btrfs without a kernel", () => {
-  const folder = temporaryFolder();
-  const path = join(folder.path, "btrfs.img");
-  let kernel: Kernel;
-  before(async () => {
-    kernel = await Kernel.boot({ image: "full", memoryMiB: 128 });
+  const workshop = new Workshop<Options>({
+    type: "btrfs",
+    memoryMiB: 128,
+    mkfs: (disk, options) => mkfs(disk, { type: "btrfs", ...options }),
+    check: (path) => void run("btrfs", "check", "--readonly", "--check-data-csum", path),
+    timeOf: (path) => {
+      const tree = run("btrfs", "inspect-internal", "dump-tree", "-t", "fs", path);
+      return Number(/otime (\d+)/.exec(tree)?.[1]);
+    },
+    label: `${"ü".repeat(127)}x`, // 255 bytes
+    longLabel: "ü".repeat(128),
   });
-  after(async () => {
-    await kernel.halt();
-    folder[Symbol.dispose]();
-  });
+  const { path } = workshop;
 
-  async function make(sizeBytes: number, options: Partial<BtrfsOptions> = {}): Promise<Formatted> {
-    using disk = new FileDisk(path, { createBytes: sizeBytes });
-    return await mkfs(disk, { type: "btrfs", zeroed: true, ...options });
-  }
-
-  /** Fails if it finds anything. */
-  const check = () => run("btrfs", "check", "--readonly", "--check-data-csum", path);
-
-  async function use(options?: string): Promise<void> {
-    using disk = new FileDisk(path);
-    await live(kernel, disk, { type: "btrfs", ...(options === undefined ? {} : { options }) });
-  }
+  commonTests(workshop);
 
   for (const [bytes, options] of LEAST)
     test(`the smallest with ${JSON.stringify(options)} has ${bytes >> 20} MiB`, async () => {
-      const formatted = await make(bytes, options);
-      assert.equal(formatted.sizeBytes, bytes);
-      check();
-      await use();
-      check();
-      await assert.rejects(make(bytes - 512, options), (error) => {
-        assert.ok(error instanceof MkfsError);
-        assert.equal(error.code, "ENOSPC");
-        assert.match(error.message, new RegExp(`needs at least ${bytes}$`));
-        return true;
-      });
+      await checkLeast(workshop, bytes, options);
     });
 
   for (const [bytes, options] of [
+    [109 * MIB, {}],
     [GIB + 512, {}],
     [100 * GIB, { blockGroupTree: true }],
     [1024 * GIB, {}],
   ] as const)
     test(`${bytes} bytes with ${JSON.stringify(options)} are used`, async () => {
-      const formatted = await make(bytes, options);
+      const formatted = await workshop.make(bytes, options);
       assert.equal(formatted.sizeBytes, bytes - (bytes % 4096));
-      check();
-      await use();
-      check();
+      workshop.check();
+      await workshop.use();
+      workshop.check();
     });
 
   test("any size and option gives what btrfs check accepts", async () => {
@@ -103,14 +83,14 @@ suite("btrfs without a kernel", () => {
       fc.asyncProperty(sizes, options, async (sectors, options) => {
         let formatted: Formatted;
         try {
-          formatted = await make(sectors * 512, options);
+          formatted = await workshop.make(sectors * 512, options);
         } catch (error) {
           assert.ok(error instanceof MkfsError);
           const refused = options.label?.includes("\0") || (options.blockGroupTree ?? false);
           assert.ok(error.code === "ENOSPC" || (refused && error.code === "EINVAL"), String(error));
           return;
         }
-        check();
+        workshop.check();
         assert.equal(formatted.label, options.label ?? "");
       }),
       { numRuns: 25, seed: 42 },
@@ -118,83 +98,35 @@ suite("btrfs without a kernel", () => {
   });
 
   test("it grows while it is mounted", async () => {
-    await make(300 * MIB);
-    using disk = new FileDisk(path);
+    await workshop.make(300 * MIB, {});
     const args = new Uint8Array(BtrfsIoctlVolArgs.size);
     new BtrfsIoctlVolArgs(viewOf(args)).name.set(new TextEncoder().encode("max"));
-    const { before, after } = await live(kernel, disk, {
-      type: "btrfs",
-      grow: {
-        resize: () => disk.resize(2 * GIB),
-        tell: ({ init }, fd) => init.ioctl(fd, BTRFS_IOC_RESIZE, args),
-      },
-    });
+    const { before, after } = await workshop.grow(2 * GIB, ({ init }, fd) =>
+      init.ioctl(fd, BTRFS_IOC_RESIZE, args),
+    );
     assert.equal(before.totalBytes, 300 * MIB);
     assert.equal(after.totalBytes, 2 * GIB);
-    check();
-  });
-
-  test("nothing of an earlier btrfs comes back, whatever it was", async () => {
-    await make(200 * MIB);
-    for (let i = 0; i < 2; i++) {
-      await use();
-      using disk = new FileDisk(path);
-      await mkfs(disk, { type: "btrfs" });
-      check();
-    }
-    await use();
-    check();
+    workshop.check();
   });
 
   test("every copy of the superblock can replace the first", async () => {
-    await make(260 * GIB);
+    await workshop.make(260 * GIB, {});
     for (const copy of ["0", "1", "2"]) run("btrfs", "check", "--readonly", "-s", copy, path);
-    using disk = new FileDisk(path);
-    disk.write(new Uint8Array(4096), 65536);
-    assert.throws(check);
+    {
+      using disk = new VolatileDisk(path);
+      disk.write(new Uint8Array(4096), 65536);
+    }
+    assert.throws(() => workshop.check());
     // btrfs-rescue(8): it ends with 2 when something was recovered.
     assert.throws(() => run("btrfs", "rescue", "super-recover", "-y", path), { status: 2 });
-    check();
-    await use();
-    check();
+    workshop.check();
+    await workshop.use();
+    workshop.check();
   });
 
-  test("what was on the disk does no harm, and part of it can be used", async () => {
-    const start = 8 * MIB;
-    const size = 96 * MIB;
-    const old = new Uint8Array(128 * MIB).fill(0xa5);
-    const disk = new MemoryDisk(old, { blockSizeBytes: 4096 });
-    await mkfs(disk, { type: "btrfs", startBytes: start, sizeBytes: size });
-    const bytes = disk.bytes();
-    assert.ok(bytes.subarray(0, start).every((byte) => byte === 0xa5));
-    assert.ok(bytes.subarray(start + size).every((byte) => byte === 0xa5));
-    using file = new FileDisk(path, { createBytes: size });
-    file.write(bytes.subarray(start, start + size), 0);
-    check();
-    await use();
-    check();
-  });
-
-  test("label, UUID and time are what was asked for, and the same bytes come of the same seed", async () => {
-    const label = `${"ü".repeat(127)}x`; // 255 bytes
-    const random = (into: Uint8Array) => void into.fill(7);
-    const options = { label, uuid: UUID, timeSeconds: 981173106, random };
-    await make(200 * MIB, options);
-    check();
-    const bytes = readFileSync(path);
-    const read = async (at: number, length: number) => bytes.subarray(at, at + length);
-    const content = await probe(read, bytes.length);
-    assert.deepEqual([content?.type, content?.label, content?.uuid], ["btrfs", label, UUID]);
-    assert.match(run("btrfs", "inspect-internal", "dump-tree", path), /otime 981173106\.0/);
-    await make(200 * MIB, options);
-    assert.ok(readFileSync(path).equals(bytes));
-  });
-
-  test("what cannot be is refused before anything is written", async () => {
+  test("options that cannot be are refused before anything is written", async () => {
     const disk = new MemoryDisk(200 * MIB);
     for (const [options, message] of [
-      [{ label: "ü".repeat(128) }, /^MkfsError: EINVAL: option "label": .* at most 255$/],
-      [{ uuid: "1234-ABCD" }, /^MkfsError: EINVAL: option "uuid"/],
       [{ metadata: "raid1" as "dup" }, /^MkfsError: EINVAL: option "metadata"/],
       [{ mixed: true, blockGroupTree: true }, /^MkfsError: EINVAL: option "blockGroupTree"/],
     ] as const)

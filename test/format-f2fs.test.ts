@@ -2,25 +2,23 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { after, before, suite, test } from "node:test";
+import { suite, test } from "node:test";
 
 import fc from "fast-check";
 
 import { MemoryDisk } from "../src/disk/index.ts";
-import { mkfs, MkfsError } from "../src/format/index.ts";
-import type { F2fsFeature, F2fsOptions, Formatted } from "../src/format/index.ts";
-import { probe } from "../src/fs/index.ts";
-import { Kernel } from "../src/index.ts";
-import { FileDisk } from "../src/platform/node/file-disk.ts";
-import { live } from "./images/life.ts";
-import { run, temporaryFolder } from "./images/native.ts";
+import { mkfs } from "../src/format/index.ts";
+import type { F2fsFeature, F2fsOptions } from "../src/format/index.ts";
+import { run } from "./images/native.ts";
+import { VolatileDisk } from "./images/volatile-disk.ts";
+import { checkLeast, commonTests, Workshop } from "./images/workshop.ts";
 import { viewOf } from "./kernel.ts";
+
+type Options = Omit<F2fsOptions, "type">;
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
 const TIB = 2 ** 40;
-const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
 const LEAST_BYTES = 52 * MIB;
 
 const FEATURES = [
@@ -38,51 +36,31 @@ const FEATURES = [
 const GEOMETRY =
   /^(block_count|section_count|segment_count\w*|\w+_blkaddr|cp_payload|user_block_count|\w+_segment_count|\w+_bitmap_bytesize) .*$/gm;
 
+function check(path: string): void {
+  const said = run("sh", "-c", 'exec fsck.f2fs --dry-run "$0" 2>&1', path);
+  assert.match(said, /^\[FSCK\] other corrupted bugs +\[Ok\.\.\]$/m);
+  assert.doesNotMatch(said, /invalid|fail|assert|corrupted(?! bugs +\[Ok)/i);
+}
+
 suite("f2fs without a kernel", () => {
-  const folder = temporaryFolder();
-  const path = join(folder.path, "f2fs.img");
-  let kernel: Kernel;
-  before(async () => {
-    kernel = await Kernel.boot({ image: "full", memoryMiB: 384 });
+  const workshop = new Workshop<Options>({
+    type: "f2fs",
+    memoryMiB: 128,
+    mkfs: (disk, options) => mkfs(disk, { type: "f2fs", ...options }),
+    check,
+    timeOf: (path) =>
+      Number(/i_mtime\s+\[0x\s*\w+ : (\d+)\]/.exec(run("dump.f2fs", "-i", "3", path))?.[1]),
+    label: "名前".repeat(50),
+    longLabel: "x".repeat(512),
   });
-  after(async () => {
-    await kernel.halt();
-    folder[Symbol.dispose]();
-  });
-
-  async function make(
-    sizeBytes: number,
-    options: Partial<F2fsOptions> = {},
-    blockSizeBytes = 512,
-  ): Promise<Formatted> {
-    using disk = new FileDisk(path, { createBytes: sizeBytes, blockSizeBytes });
-    return await mkfs(disk, { type: "f2fs", zeroed: true, ...options });
-  }
-
-  function check(): void {
-    const said = run("sh", "-c", 'exec fsck.f2fs --dry-run "$0" 2>&1', path);
-    assert.match(said, /^\[FSCK\] other corrupted bugs +\[Ok\.\.\]$/m);
-    assert.doesNotMatch(said, /invalid|fail|assert|corrupted(?! bugs +\[Ok)/i);
-  }
+  const { path } = workshop;
 
   const geometry = () => run("dump.f2fs", "-d", "1", path).match(GEOMETRY);
 
-  async function use({ blockSizeBytes = 512, warns = false } = {}): Promise<void> {
-    using disk = new FileDisk(path, { blockSizeBytes });
-    await live(kernel, disk, { type: "f2fs", warns });
-  }
+  commonTests(workshop);
 
   test("the smallest has 52 MiB", async () => {
-    assert.equal((await make(LEAST_BYTES)).sizeBytes, LEAST_BYTES);
-    check();
-    await use();
-    check();
-    await assert.rejects(make(LEAST_BYTES - 512), (error) => {
-      assert.ok(error instanceof MkfsError);
-      assert.equal(error.code, "ENOSPC");
-      assert.match(error.message, /at least 54525952$/);
-      return true;
-    });
+    await checkLeast(workshop, LEAST_BYTES, {});
   });
 
   test("the largest has 16 TiB", async () => {
@@ -100,17 +78,17 @@ suite("f2fs without a kernel", () => {
     [100 * GIB, ["sb_checksum"], 512],
   ] as const)
     test(`${bytes} bytes in sectors of ${blockSizeBytes} with ${features.join()} are used`, async () => {
-      const { sizeBytes } = await make(bytes, { features }, blockSizeBytes);
+      const { sizeBytes } = await workshop.make(bytes, { features }, blockSizeBytes);
       assert.equal(sizeBytes, bytes - (bytes % 4096));
-      check();
-      await use({ blockSizeBytes });
-      check();
+      workshop.check();
+      await workshop.use({}, blockSizeBytes);
+      workshop.check();
     });
 
   // This kernel has no memory map: it finds no 128 MiB at a stretch for a bitmap of all its segments.
   test("1 TiB is what fsck.f2fs accepts", async () => {
-    await make(TIB, { features: FEATURES });
-    check();
+    await workshop.make(TIB, { features: FEATURES });
+    workshop.check();
   });
 
   test("any size and option gives what fsck.f2fs accepts", async () => {
@@ -128,8 +106,8 @@ suite("f2fs without a kernel", () => {
     await fc.assert(
       fc.asyncProperty(sizes, options, features, async (sectors, options, chosen) => {
         const features = chosen.length ? ["extra_attr" as const, ...chosen] : [];
-        const formatted = await make(sectors * 512, { ...options, features });
-        check();
+        const formatted = await workshop.make(sectors * 512, { ...options, features });
+        workshop.check();
         assert.equal(formatted.label, options.label ?? "");
       }),
       { numRuns: 12, seed: 42 },
@@ -138,11 +116,10 @@ suite("f2fs without a kernel", () => {
 
   test("areas are those of mkfs.f2fs", async () => {
     for (const mib of [52, 54, 56, 63, 100, 127, 300, 525, 526, 530, 700, 1024, 20_000]) {
-      await make(mib * MIB);
+      await workshop.make(mib * MIB, {});
       const ours = geometry();
       assert.ok(ours && ours.length > 15);
-      using disk = new FileDisk(path, { createBytes: mib * MIB });
-      assert.equal(disk.sizeBytes, mib * MIB);
+      new VolatileDisk(path, { createBytes: mib * MIB }).close();
       run("mkfs.f2fs", "-q", "-t", "0", path);
       assert.deepEqual(ours, geometry(), `${mib} MiB`);
     }
@@ -170,79 +147,33 @@ suite("f2fs without a kernel", () => {
       assert.equal(checkpoint.getUint32(28, true), overprovision);
     });
 
-  test("what was on the disk does no harm, and part of it can be used", async () => {
-    const start = 8 * MIB;
-    const size = 96 * MIB;
-    const old = new Uint8Array(128 * MIB).fill(0xa5);
-    const disk = new MemoryDisk(old, { blockSizeBytes: 4096 });
-    await mkfs(disk, { type: "f2fs", startBytes: start, sizeBytes: size });
-    const bytes = disk.bytes();
-    assert.ok(bytes.subarray(0, start).every((byte) => byte === 0xa5));
-    assert.ok(bytes.subarray(start + size).every((byte) => byte === 0xa5));
-    using file = new FileDisk(path, { createBytes: size });
-    file.write(bytes.subarray(start, start + size), 0);
-    check();
-    await use({ blockSizeBytes: 4096 });
-    check();
-  });
-
-  test("nothing of an earlier f2fs comes back, whatever it was", async () => {
-    await make(64 * MIB);
-    for (let i = 0; i < 2; i++) {
-      await use();
-      using disk = new FileDisk(path);
-      await mkfs(disk, { type: "f2fs" });
-      check();
-    }
-    await use();
-    check();
-  });
-
   test("the kernel replaces a damaged superblock by its copy", async () => {
-    await make(64 * MIB);
+    await workshop.make(64 * MIB, {});
     {
-      using disk = new FileDisk(path);
+      using disk = new VolatileDisk(path);
       disk.write(new Uint8Array(4096), 0);
     }
-    await use({ warns: true });
-    check();
+    await workshop.use({ warns: true });
+    workshop.check();
     const [first, second] = [0, 4096].map((at) => readFileSync(path).subarray(at, at + 4096));
     assert.ok(first.equals(second));
   });
 
-  test("label, UUID and time are what was asked for, and the same bytes come of the same seed", async () => {
-    const label = "名前".repeat(50);
-    const random = (into: Uint8Array) => void into.fill(7);
-    const options = { label, uuid: UUID, timeSeconds: 981173106, random };
-    await make(64 * MIB, options);
-    check();
-    const bytes = readFileSync(path);
-    const read = async (at: number, length: number) => bytes.subarray(at, at + length);
-    const content = await probe(read, bytes.length);
-    assert.deepEqual([content?.type, content?.label, content?.uuid], ["f2fs", label, UUID]);
-    assert.match(run("dump.f2fs", "-i", "3", path), /i_mtime\s+\[0x3a7b8372 : 981173106\]/);
-    await make(64 * MIB, options);
-    assert.ok(readFileSync(path).equals(bytes));
-  });
-
   test("a label has up to 511 units", async () => {
     const label = `${"名前".repeat(255)}x`;
-    assert.equal((await make(64 * MIB, { label })).label, label);
-    check();
+    assert.equal((await workshop.make(64 * MIB, { label })).label, label);
+    workshop.check();
     const name = readFileSync(path).subarray(1024 + 124, 1024 + 124 + 1024);
     assert.equal(new TextDecoder("utf-16le").decode(name), `${label}\0`);
   });
 
-  test("what cannot be is refused before anything is written", async () => {
+  test("features that cannot be are refused before anything is written", async () => {
     const disk = new MemoryDisk(64 * MIB);
-    for (const [options, message] of [
-      [{ label: "x".repeat(512) }, /^MkfsError: EINVAL: option "label": .* at most 511$/],
-      [{ label: "a\0b" }, /^MkfsError: EINVAL: option "label"/],
-      [{ uuid: "1234-ABCD" }, /^MkfsError: EINVAL: option "uuid"/],
-      [{ features: ["compression"] }, /^MkfsError: EINVAL: option "features": .* "extra_attr"/],
-      [{ features: ["casefold" as F2fsFeature] }, /^MkfsError: EINVAL: option "features"/],
+    for (const [features, message] of [
+      [["compression"], /^MkfsError: EINVAL: option "features": .* "extra_attr"/],
+      [["casefold" as F2fsFeature], /^MkfsError: EINVAL: option "features"/],
     ] as const)
-      await assert.rejects(mkfs(disk, { type: "f2fs", ...options }), message);
+      await assert.rejects(mkfs(disk, { type: "f2fs", features }), message);
     assert.equal(disk.allocatedBytes, 0);
   });
 });
