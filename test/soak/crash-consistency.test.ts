@@ -30,7 +30,7 @@ suite("crash consistency", () => {
       const base = kind.make(folder.path);
       const start = performance.now();
       const shown: string[] = [];
-      let [states, checked, flushes, losses] = [0, 0, 0, 0];
+      let [states, checked, flushes, losses, forgotten] = [0, 0, 0, 0, 0];
       for (let seed = 1; seed <= SEEDS; seed++) {
         const recording = await record(kind, base, seed, STEPS);
         const options = {
@@ -45,15 +45,18 @@ suite("crash consistency", () => {
         states += tally.states;
         checked += tally.checked;
         losses += tally.losses.length;
+        forgotten += recording.forgotten;
         flushes += recording.recorder.log.filter((entry) => entry.kind === "flush").length;
         shown.push(...tally.losses.slice(0, MAX_SHOWN).map((loss) => show(seed, loss)));
       }
       const ms = (performance.now() - start) / states;
       t.diagnostic(
         `${kind.name}: ${states} states of ${flushes} flushes, ${losses} losses, ` +
-          `${checked} checked natively, ${ms.toFixed(1)} ms each`,
+          `${checked} checked natively, ${ms.toFixed(1)} ms each` +
+          (forgotten ? `, ${forgotten} fsync() without a flush` : ""),
       );
       assert.ok(states >= (soaking ? 2000 : 50), `only ${states} states`);
+      assert.ok(kind.forgets || forgotten === 0, `${forgotten} promises without a flush`);
       assert.equal(losses, 0, shown.slice(0, MAX_SHOWN).join("\n"));
     });
   }

@@ -30,6 +30,8 @@ export interface Recording {
   readonly base: Uint8Array<ArrayBuffer>;
   readonly recorder: RecorderDisk;
   readonly ledger: Ledger;
+  /** How often a call that promises wrote something, and flushed nothing. */
+  readonly forgotten: number;
 }
 
 const bootOptions = (clock: VirtualClock) =>
@@ -50,11 +52,13 @@ export async function record(
   const device = await driven(attachDisk(kernel, recorder));
   await init.mkdirat(AT_FDCWD, TARGET, 0o755);
   await driven(init.mount(device.path, TARGET, kind.type, 0, kind.mountOptions));
-  const workload = new Workload({ process: init, root: TARGET, recorder, clock }, seed);
+  const { forgets } = kind;
+  const place = { process: init, root: TARGET, recorder, clock, forgets };
+  const workload = new Workload(place, seed);
   await driven(workload.start());
   for (let i = 0; i < steps; i++) await driven(workload.step());
   kernel.dispose();
-  return { kind, base, recorder, ledger: workload.ledger };
+  return { kind, base, recorder, ledger: workload.ledger, forgotten: workload.forgotten };
 }
 
 export interface Loss {
@@ -77,6 +81,14 @@ export interface CheckOptions {
   readonly checkEvery: number;
   /** Of all states, each so manieth is tried. */
   readonly tryEvery: number;
+}
+
+/** Whether what survived is what was written first. */
+function isInOrder({ log }: RecorderDisk, { durable, survivors }: CrashState): boolean {
+  const last = survivors.at(-1) ?? durable;
+  let writes = 0;
+  for (let i = durable; i <= last; i++) if (log[i] && log[i].kind !== "flush") writes++;
+  return survivors.length === 0 || writes === survivors.length;
 }
 
 /** A native check at work, on a file that is not to be touched meanwhile. */
@@ -157,7 +169,7 @@ export class CrashChecker implements AsyncDisposable {
     this.#tally.states++;
     let problems: string[];
     try {
-      problems = await this.#clock.drive(this.#mounted(this.#kernel, state.cut));
+      problems = await this.#clock.drive(this.#mounted(this.#kernel, state));
     } catch (error) {
       problems = [String(error)];
       // It may be mounted still, or have crashed.
@@ -169,14 +181,15 @@ export class CrashChecker implements AsyncDisposable {
     else if (natively) await this.#checkNatively(state);
   }
 
-  async #mounted({ init }: Kernel, cut: number): Promise<string[]> {
-    const { kind, ledger } = this.#recording;
+  async #mounted({ init }: Kernel, state: CrashState): Promise<string[]> {
+    const { kind, ledger, recorder } = this.#recording;
+    const anyContent = !kind.orders && !isInOrder(recorder, state);
     await init.mount(this.#source, TARGET, kind.type, 0, kind.mountOptions);
     const found = new Map<string, FoundFile | "directory">();
     const problems: string[] = [];
     await this.#walk(init, "", found, problems);
     await init.umount2(TARGET, 0);
-    return [...problems, ...ledger.problems(found, cut)];
+    return [...problems, ...ledger.problems(found, { cut: state.cut, anyContent })];
   }
 
   async #walk(

@@ -19,6 +19,18 @@ export interface Journalled {
   readonly mountOptions: string | null;
   /** An empty file system. */
   make(folder: string): Uint8Array<ArrayBuffer>;
+  /**
+   * Whether what points to new content is on the disk only after the content, however the disk orders
+   * what it was not told to flush. F2FS writes both and flushes once, after them: till then a file
+   * that is being changed may be found with blocks that were never written.
+   */
+  readonly orders: boolean;
+  /**
+   * Whether fsync() can forget to flush what it wrote. F2FS (6.12) does: of a file that has several
+   * names, or was renamed, it makes a checkpoint instead; and where only content was changed, in
+   * place, there is nothing to checkpoint, and nothing is flushed. Then nothing was promised.
+   */
+  readonly forgets: boolean;
   /** Command and arguments that check a file, changing nothing. */
   readonly checker: readonly string[];
   /** What the checker prints only if something is wrong, whatever its exit code says. */
@@ -33,9 +45,14 @@ const maker =
     return new Uint8Array(readFileSync(path));
   };
 
+/** So that what is made is always the same, as far as the tools let it. */
+const UUID = "4c696e75-7820-6173-2061-206c69627279";
+
 const ext4 = {
   type: "ext4",
-  make: maker(16, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096"),
+  orders: true,
+  forgets: false,
+  make: maker(16, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-U", UUID),
   checker: ["e2fsck", "-fn"],
 };
 
@@ -46,20 +63,26 @@ export const JOURNALLED: readonly Journalled[] = [
     name: "xfs",
     type: "xfs",
     mountOptions: null,
-    make: maker(32, "mkfs.xfs", "--unsupported", "-q", "-s", "size=4096"),
+    orders: true,
+    forgets: false,
+    make: maker(32, "mkfs.xfs", "--unsupported", "-q", "-s", "size=4096", "-m", `uuid=${UUID}`),
     checker: ["xfs_repair", "-n"],
   },
   {
     name: "btrfs",
     type: "btrfs",
     mountOptions: null,
-    make: maker(112, "mkfs.btrfs", "-q"),
+    orders: true,
+    forgets: false,
+    make: maker(112, "mkfs.btrfs", "-q", "-U", UUID),
     checker: ["btrfs", "check", "--readonly"],
   },
   {
     name: "f2fs",
     type: "f2fs",
     mountOptions: null,
+    orders: false,
+    forgets: true,
     make: maker(64, "mkfs.f2fs", "-q", "-w", "4096"),
     checker: ["fsck.f2fs", "--dry-run"],
     complaint: /\[Fail\]|\[ASSERT\]|Error/,

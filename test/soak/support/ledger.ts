@@ -56,6 +56,14 @@ class History<T> {
   }
 }
 
+/** When the power failed. */
+export interface Moment {
+  /** A position in the log. */
+  readonly cut: number;
+  /** Whether a file that was being changed may hold anything: see {@link Journalled.orders}. */
+  readonly anyContent: boolean;
+}
+
 /** How a file's content changes while no promise is made. */
 export type Manner =
   /** Whole blocks are written over: each is old or new. */
@@ -74,8 +82,9 @@ export class LedgerFile {
   }
 
   /** @returns what is wrong with what was found after a crash, or null */
-  problem(found: Uint8Array, cut: number): string | null {
+  problem(found: Uint8Array, { cut, anyContent }: Moment): string | null {
     const { least, values } = this.content.at(cut);
+    if (anyContent && values.length > 1) return null;
     if (values.some((value) => Buffer.compare(value, found) === 0)) return null;
     const versions = `versions ${least} to ${least + values.length - 1} of file ${this.number}`;
     const sizes = values.map((value) => value.length);
@@ -167,18 +176,19 @@ export class Ledger {
   }
 
   /** @returns all that is wrong with what was found after a crash */
-  problems(found: Found, cut: number): string[] {
+  problems(found: Found, moment: Moment): string[] {
+    const { cut } = moment;
     const problems: string[] = [];
     for (const path of found.keys())
       if (!this.#names.has(path)) problems.push(`${path}: nobody made it`);
     for (const [path, name] of this.#names) {
       const { least, values } = name.at(cut);
       const there = found.get(path);
-      const problem = problemOf(there, values, cut);
+      const problem = problemOf(there, values, moment);
       if (problem) problems.push(`${path}: ${problem} (values ${least} and on)`);
     }
     for (const move of this.#moves) {
-      const problem = this.#halfDone(move, found, cut);
+      const problem = this.#halfDone(move, found, moment);
       if (problem) problems.push(problem);
     }
     return problems;
@@ -188,8 +198,9 @@ export class Ledger {
   #halfDone(
     { from, fromIndex, to, toIndex, file }: Move,
     found: Found,
-    cut: number,
+    moment: Moment,
   ): string | null {
+    const { cut } = moment;
     if (this.name(from).leastAt(cut) < fromIndex - 1) return null;
     // Later changes of these names are their own matter.
     if (this.name(to).at(cut).values.length + this.name(to).leastAt(cut) > toIndex + 1) return null;
@@ -198,7 +209,7 @@ export class Ledger {
     const [before, after] = [fileAt(found, from), fileAt(found, to)];
     if (before && before.inode === after?.inode)
       return `${from} was renamed to ${to}: the file has both names`;
-    if (!before && !(after && file.problem(after.content, cut) === null))
+    if (!before && !(after && file.problem(after.content, moment) === null))
       return `${from} was renamed to ${to}: the file has neither name`;
     return null;
   }
@@ -212,7 +223,7 @@ function fileAt(found: Found, path: string): FoundFile | null {
 function problemOf(
   there: FoundFile | "directory" | undefined,
   values: readonly Named[],
-  cut: number,
+  moment: Moment,
 ): string | null {
   if (there === undefined) return values.includes(null) ? null : "it is missing";
   if (there === "directory") return values.includes("directory") ? null : "it is a directory";
@@ -220,7 +231,7 @@ function problemOf(
   if (!files.length) return "it is there";
   const problems: string[] = [];
   for (const file of files) {
-    const problem = file.problem(there.content, cut);
+    const problem = file.problem(there.content, moment);
     if (problem === null) return null;
     problems.push(problem);
   }

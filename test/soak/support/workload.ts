@@ -33,6 +33,8 @@ interface Place {
   readonly root: string;
   readonly recorder: RecorderDisk;
   readonly clock: VirtualClock;
+  /** Whether fsync() promises nothing if it did not flush. */
+  readonly forgets: boolean;
 }
 
 type Step = "appended" | "overwritten" | "resized" | "allocated";
@@ -41,6 +43,8 @@ export class Workload {
   readonly ledger = new Ledger();
   readonly #place: Place;
   readonly #choose: Chooser;
+  /** How often something was written to be lasting, and not flushed. */
+  forgotten = 0;
   #version = 0;
   #names = 0;
 
@@ -51,6 +55,14 @@ export class Workload {
 
   get #now(): number {
     return this.#place.recorder.log.length;
+  }
+
+  /** Whether what was begun at a position, and has returned, is lasting. */
+  #lasts(begun: number): boolean {
+    const since = this.#place.recorder.log.slice(begun);
+    if (since.some(({ kind }) => kind === "flush")) return true;
+    if (since.length) this.forgotten++;
+    return !this.#place.forgets;
   }
 
   #path(path: string): string {
@@ -132,9 +144,10 @@ export class Workload {
     await this.#with(path, flags, async (fd) => {
       name.add(file, begun);
       await this.#write(fd, file, 0, this.#bytes(size));
-      if (synchronous) file.content.promise(this.#now);
-      else if (!this.#choose.once(3)) await this.#sync(fd, file);
-      else return;
+      if (!synchronous && this.#choose.once(3)) return;
+      if (!synchronous) await this.#place.process.fsync(fd);
+      if (!this.#lasts(begun)) return;
+      file.content.promise(this.#now);
       // The promise of a new file's fsync() is good for its name too.
       name.promise(this.#now);
     });
@@ -151,22 +164,19 @@ export class Workload {
     await this.#place.process.pwrite64(fd, bytes, bytes.length, offset);
   }
 
-  async #sync(fd: number, file: LedgerFile): Promise<void> {
-    await this.#place.process.fsync(fd);
-    file.content.promise(this.#now);
-  }
-
   async #maybeSync(fd: number, file: LedgerFile): Promise<void> {
     const choice = this.#choose.below(4);
     if (choice === 0) return;
+    const begun = this.#now;
     if (choice === 1) await this.#place.process.fdatasync(fd);
     else await this.#place.process.fsync(fd);
-    file.content.promise(this.#now);
+    if (this.#lasts(begun)) file.content.promise(this.#now);
   }
 
   async #syncDirectory(path: string): Promise<void> {
+    const begun = this.#now;
     await this.#with(path, O_RDONLY | O_DIRECTORY, async (fd) => this.#place.process.fsync(fd));
-    this.ledger.promiseNames(path, this.#now);
+    if (this.#lasts(begun)) this.ledger.promiseNames(path, this.#now);
   }
 
   async #maybeSyncDirectories(...paths: string[]): Promise<void> {
@@ -177,7 +187,9 @@ export class Workload {
 
   async #syncAll(): Promise<void> {
     await this.#place.process.sync();
-    this.ledger.promiseAll(this.#now);
+    // XFS flushes only what its log has to do with, which what was written in place has not, if no
+    // time passed: sync(2) is not fsync(2).
+    if (this.#place.recorder.log.at(-1)?.kind === "flush") this.ledger.promiseAll(this.#now);
   }
 
   /** Write-back, of which nothing is promised. */
@@ -195,7 +207,9 @@ export class Workload {
     await this.#with(temporary, O_CREAT | O_EXCL | O_RDWR, async (fd) => {
       this.ledger.name(temporary).add(file, begun);
       await this.#write(fd, file, 0, this.#bytes(this.#choose.between(1, MAX_FILE_BYTES / 3)));
-      await this.#sync(fd, file);
+      await this.#place.process.fsync(fd);
+      if (!this.#lasts(begun)) return;
+      file.content.promise(this.#now);
       this.ledger.name(temporary).promise(this.#now);
     });
     await this.#move(temporary, path);
@@ -237,12 +251,13 @@ export class Workload {
       const written = file.manner === "blocks" || how === "overwritten" || how === "appended";
       // O_SYNC is for the bytes of that write, not for what waited before.
       const promised = synchronous && written && file.content.settled;
+      const begun = this.#now;
       if (file.manner === "blocks") await this.#overwriteBlocks(fd, file);
       else if (how === "overwritten") await this.#overwrite(fd, file);
       else if (how === "appended") await this.#append(fd, file);
       else if (how === "resized") await this.#resize(fd, file);
       else await this.#allocate(fd, file);
-      if (promised) file.content.promise(this.#now);
+      if (promised && this.#lasts(begun)) file.content.promise(this.#now);
       else await this.#maybeSync(fd, file);
     });
   }
@@ -287,7 +302,12 @@ export class Workload {
       FALLOC_FL_ZERO_RANGE,
     ]);
     const offset = this.#choose.below(before.length + 1);
-    const length = this.#choose.between(1, 9000);
+    const wanted = this.#choose.between(1, 9000);
+    const punches = mode & FALLOC_FL_PUNCH_HOLE;
+    // F2FS (6.12) forgets the size of a file that was punched beyond its end, fsync() or not.
+    const inside = punches && this.#place.forgets;
+    const length = inside ? Math.min(wanted, before.length - offset) : wanted;
+    if (length === 0) return;
     const grows = !(mode & keep);
     const after = new Uint8Array(grows ? Math.max(before.length, offset + length) : before.length);
     after.set(before);
