@@ -2,13 +2,15 @@
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, suite } from "node:test";
 
 import { Kernel } from "../src/index.ts";
 import { isAstral } from "./images/facts.ts";
 import type { Keeps } from "./images/facts.ts";
+import { readNativeTree } from "./images/host.ts";
 import { testFormat } from "./images/matrix.ts";
-import type { Format, Writer } from "./images/matrix.ts";
+import type { Format, Reader, Writer } from "./images/matrix.ts";
 import { run } from "./images/native.ts";
 
 const SECOND = 1_000_000_000n;
@@ -65,6 +67,17 @@ const xorriso = (...args: string[]): Writer => ({
   },
 });
 
+/** It does not open an image at all that has something else than files and directories. */
+const FILES_ONLY: Partial<Keeps> = { symlinks: false, devices: false, sockets: false };
+const sevenZip: Reader = {
+  name: "7z",
+  keeps: { ...NO_UNIX, timeGrainNs: SECOND, directoryTimes: false },
+  read([image = ""], scratch) {
+    run("env", "LC_ALL=C.UTF-8", "TZ=UTC", "7z", "x", "-bd", `-o${scratch}/out`, image);
+    return readNativeTree(join(scratch, "out"));
+  },
+};
+
 const minix = (version: string, keeps: Partial<Keeps>): Format => ({
   name: `minix: version ${version}`,
   type: "minix",
@@ -84,6 +97,13 @@ const minix = (version: string, keeps: Partial<Keeps>): Format => ({
   check: ([image = ""]) => run("fsck.minix", "-f", image),
 });
 
+const UDF: Partial<Keeps> = {
+  timeGrainNs: 1000n,
+  xattrs: [],
+  rawNames: false,
+  nameLength: 126,
+};
+
 const udf = (revision: string, format: Partial<Format> = {}): Format => ({
   name: `udf: revision ${revision}`,
   type: "udf",
@@ -91,7 +111,7 @@ const udf = (revision: string, format: Partial<Format> = {}): Format => ({
   mib: 40,
   // What it points to has to fit into one block.
   omits: (path) => path === "very long link",
-  keeps: { timeGrainNs: 1000n, hardLinks: true, xattrs: [], rawNames: false, nameLength: 126 },
+  keeps: UDF,
   make: ([image = ""]) => run("mkudffs", "-b", "2048", "-m", "hd", "-r", revision, image),
   check: ([image = ""]) => assert.match(run("udfinfo", image), /integrity=closed/),
   ...format,
@@ -126,6 +146,14 @@ const FORMATS: Format[] = [
     writers: [xorriso("-zisofs", "level=9", "-set_filter_r", "--zisofs", "/", "--")],
   },
   ...["1.02", "1.50", "2.00", "2.01"].map((revision) => udf(revision)),
+  ...["1.02", "2.01"].map((revision) =>
+    udf(revision, {
+      name: `udf: revision ${revision}, files and directories`,
+      keeps: { ...UDF, ...FILES_ONLY },
+      omits: (path) => path.includes("hole"),
+      readers: [sevenZip],
+    }),
+  ),
   minix("1", { nameLength: 30, owners: 255 }),
   minix("2", { nameLength: 30 }),
   minix("3", { nameLength: 60 }),
