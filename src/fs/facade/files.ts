@@ -12,7 +12,7 @@ import {
 } from "../../abi/constants/fcntl.ts";
 import { STATX_BASIC_STATS, STATX_BTIME } from "../../abi/constants/stat.ts";
 import { errno } from "../../abi/errno.ts";
-import { Statfs64 } from "../../abi/structs/fs.ts";
+import { Statfs64, Statx } from "../../abi/structs/fs.ts";
 import { SystemError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import type { Name } from "./arguments.ts";
@@ -55,10 +55,31 @@ export function translated(
 export class Files {
   readonly process: Process;
   readonly memory: FsMemory;
+  /** What calls with names wait for. */
+  #first: Promise<void> | null = null;
 
   constructor(process: Process) {
     this.process = process;
     this.memory = new FsMemory(process);
+  }
+
+  /** Do something before all calls with names that begin from now on. */
+  async first<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#first;
+    const working = (async () => {
+      await before;
+      return work();
+    })();
+    const done = working.then(
+      () => {},
+      () => {},
+    );
+    this.#first = done;
+    try {
+      return await working;
+    } finally {
+      if (this.#first === done) this.#first = null;
+    }
   }
 
   /** Make a call with a slot. */
@@ -69,6 +90,7 @@ export class Files {
     call: (slot: Slot) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
+    if (this.#first) await this.#first;
     const slot = this.memory.takeSlot() ?? (await this.memory.moreSlots());
     try {
       return await call(slot);
@@ -308,6 +330,17 @@ export class Files {
     });
   }
 
+  /** The status of a file as it is before all that begins from now on. */
+  async statxFirst<T>(path: Name, read: (view: DataView) => T): Promise<T> {
+    const raw = Statx.alloc();
+    try {
+      await this.first(() => this.process.statx(AT_FDCWD, path, 0, STATX_MASK, raw.bytes));
+    } catch (error) {
+      throw translated(error, "stat", path);
+    }
+    return read(new DataView(raw.bytes.buffer));
+  }
+
   fstat<T>(fd: number, read: (view: DataView) => T): Promise<T> {
     return this.#with("fstat", undefined, undefined, async (slot) => {
       await this.process.statx(fd, slot.first.put(""), AT_EMPTY_PATH, STATX_MASK, slot.record);
@@ -442,16 +475,6 @@ export class Files {
   }
 
   // --- The rest ----------------------------------------------------------------------------
-
-  /** Any call with a name, for what Node has not. */
-  onPath<T>(syscall: string, path: Name, call: (slot: Slot, path: KernelMemory) => Promise<T>) {
-    return this.#with(syscall, path, undefined, (slot) => call(slot, slot.first.put(path)));
-  }
-
-  /** Any call with memory. */
-  onSlot<T>(syscall: string, call: (slot: Slot) => Promise<T>): Promise<T> {
-    return this.#with(syscall, undefined, undefined, call);
-  }
 
   /** Records of a directory into memory. @returns how many bytes; 0 at its end */
   getdents(fd: number, into: Out, lengthBytes: number, path: Name): Promise<number> {

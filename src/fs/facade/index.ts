@@ -96,7 +96,7 @@ export function createFs(process: Process, options: FsOptions = {}): LinuxFs {
   const files = new Files(process);
   const operations = new Operations(files);
   const streams = new Streams(files);
-  const watches = new FileWatches(operations);
+  const watches = new FileWatches(files);
   return {
     ...makeCallbacks(operations),
     ...synchronous,

@@ -40,6 +40,7 @@ export function asBytes(bytes: Uint8Array): Bytes {
 export interface StreamModule {
   readonly Readable: new (options: object) => NodeStream;
   readonly Writable: new (options: object) => NodeWritable;
+  finished(stream: NodeStream, callback: (error?: Error | null) => void): void;
   addAbortSignal(signal: AbortSignal, stream: NodeStream): NodeStream;
 }
 

@@ -106,7 +106,7 @@ class StreamFile {
     this.#files = files;
     const { fd = null, autoClose = true } = options;
     this.#handle = typeof fd === "object" ? fd : null;
-    this.fd = fd === null ? null : typeof fd === "object" ? fd.fd : toDescriptor(fd);
+    this.fd = fd === null ? null : toDescriptor(typeof fd === "object" ? fd.fd : fd);
     this.#path = this.fd === null ? toName(path) : "";
     this.#flags = toFlags(options.flags, flags);
     this.#mode = toMode(options.mode, "mode", 0o666);
@@ -257,7 +257,7 @@ function makeReadStream(files: Files, module: StreamModule): ReadStreamClass {
     }
 
     close(callback?: Done): void {
-      whenClosed(this, callback);
+      if (callback) module.finished(this, toFunction(callback, "cb"));
       this.destroy();
     }
   }

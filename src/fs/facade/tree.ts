@@ -19,7 +19,6 @@ export async function makeDirectories(
   path: Name,
   mode: number,
 ): Promise<string | undefined> {
-  const whole = typeof path === "string" ? path : decode(path);
   // Bytes are made as they are; they are text only where one of them is missing.
   const todo: Name[] = [path];
   let first: Name | undefined;
@@ -38,15 +37,27 @@ export async function makeDirectories(
         waiting.add(text);
         todo.push(next, parent);
       } else if (!failedWith(error, EEXIST)) throw error;
-      else if (!(await isDirectory(files, next)))
-        throw todo.length ? files.error("ENOTDIR", "mkdir", whole) : error;
+      else await expectDirectory(files, next, todo.length > 0, error);
     }
   }
   return first === undefined || typeof first === "string" ? first : decode(first);
 }
 
-async function isDirectory(files: Files, path: Name): Promise<boolean> {
-  return (await files.statx("stat", path, 0, (view) => new Stats(view))).isDirectory();
+/** What is in the way has to be a directory. */
+async function expectDirectory(
+  files: Files,
+  path: Name,
+  above: boolean,
+  otherwise: unknown,
+): Promise<void> {
+  let isDirectory = false;
+  try {
+    isDirectory = (await files.statx("mkdir", path, 0, (view) => new Stats(view))).isDirectory();
+  } catch (error) {
+    // A symbolic link leads nowhere.
+    if (!above || !failedWith(error, ENOENT)) throw error;
+  }
+  if (!isDirectory) throw above ? files.error("ENOTDIR", "mkdir", path) : otherwise;
 }
 
 export interface RmOptions {

@@ -6,7 +6,7 @@ import { toBag, toFunction, toInteger, toName } from "./arguments.ts";
 import { Emitter } from "./emitter.ts";
 import { decode } from "./encoding.ts";
 import { failedWith } from "./errors.ts";
-import type { Operations } from "./operations.ts";
+import type { Files } from "./files.ts";
 import { BigIntStats, Stats } from "./stats.ts";
 
 const DEFAULT_INTERVAL_MS = 5007;
@@ -35,17 +35,19 @@ const sameStatus = (a: Status, b: Status) =>
 
 /** Looks at one file. */
 export class StatWatcher extends Emitter {
-  readonly #look: () => Promise<Status>;
+  readonly #files: Files;
+  readonly #name: Name;
   readonly #bigint: boolean;
   #timer: ReturnType<typeof setInterval> | undefined;
   #previous: Status | null = null;
   #looking = false;
 
   /** @internal Use `fs.watchFile()`. */
-  constructor(operations: Operations, name: Name, bigint: boolean, intervalMs: number) {
+  constructor(files: Files, name: Name, bigint: boolean, intervalMs: number) {
     super();
     this.#bigint = bigint;
-    this.#look = async () => (await operations.stat(name, { bigint })) as Status;
+    this.#files = files;
+    this.#name = name;
     this.#timer = setInterval(() => void this.#tick(), intervalMs);
     void this.#tick();
   }
@@ -71,7 +73,9 @@ export class StatWatcher extends Emitter {
 
   async #status(): Promise<Status> {
     try {
-      return await this.#look();
+      const read = (view: DataView) => (this.#bigint ? new BigIntStats(view) : new Stats(view));
+      if (this.#previous) return await this.#files.statx("stat", this.#name, 0, read);
+      return await this.#files.statxFirst<Status>(this.#name, read);
     } catch (error) {
       if (failedWith(error, errno.ENOENT, errno.ENOTDIR)) return nothing(this.#bigint);
       throw error;
@@ -94,11 +98,11 @@ export class StatWatcher extends Emitter {
 
 /** The files that an fs object looks at. */
 export class FileWatches {
-  readonly #operations: Operations;
+  readonly #files: Files;
   readonly #watchers = new Map<string, StatWatcher>();
 
-  constructor(operations: Operations) {
-    this.#operations = operations;
+  constructor(files: Files) {
+    this.#files = files;
   }
 
   watch(path: PathLike, given: unknown, listener?: WatchFileListener): StatWatcher {
@@ -110,7 +114,7 @@ export class FileWatches {
     let watcher = this.#watchers.get(key);
     if (!watcher) {
       const intervalMs = toInteger(interval, "interval", 0);
-      watcher = new StatWatcher(this.#operations, name, bigint, intervalMs);
+      watcher = new StatWatcher(this.#files, name, bigint, intervalMs);
       this.#watchers.set(key, watcher);
     }
     return watcher.on("change", told as WatchFileListener);

@@ -83,35 +83,49 @@ export class Watch {
     this.#recursive = recursive;
   }
 
+  /** Settles when all is set up. What is done with the files from this call on is told. */
   static async start(
     files: Files,
     path: Name,
     encoding: Encoding | "buffer",
     recursive: boolean,
   ): Promise<Watch> {
-    let fd: number;
+    const watch = await files.first(() => Watch.#open(files, path, encoding, recursive));
     try {
-      // IN_CLOEXEC has O_CLOEXEC's value.
-      fd = await files.process.inotify_init1(O_CLOEXEC);
-    } catch (error) {
-      throw translated(error, "watch", path);
-    }
-    const watch = new Watch(files, fd, path, encoding, recursive);
-    try {
-      await watch.#add("", 0);
       if (recursive) await watch.#addBelow("");
       return watch;
     } catch (error) {
-      await files.close(fd).catch(() => {});
+      await files.close(watch.#fd).catch(() => {});
       throw error;
+    }
+  }
+
+  static async #open(
+    files: Files,
+    path: Name,
+    encoding: Encoding | "buffer",
+    recursive: boolean,
+  ): Promise<Watch> {
+    const { process } = files;
+    try {
+      // IN_CLOEXEC has O_CLOEXEC's value.
+      const fd = await process.inotify_init1(O_CLOEXEC);
+      const watch = new Watch(files, fd, path, encoding, recursive);
+      try {
+        await watch.#add("", 0);
+        return watch;
+      } catch (error) {
+        await process.close(fd).catch(() => {});
+        throw error;
+      }
+    } catch (error) {
+      throw translated(error, "watch", path);
     }
   }
 
   async #add(place: Name, flags: number): Promise<void> {
     const path = place.length ? append(this.#path, place) : this.#path;
-    const wd = await this.#files.onPath("watch", path, (_slot, name) =>
-      this.#files.process.inotify_add_watch(this.#fd, name, MASK | flags),
-    );
+    const wd = await this.#files.process.inotify_add_watch(this.#fd, path, MASK | flags);
     this.#places.set(wd, place);
   }
 
@@ -123,7 +137,7 @@ export class Watch {
         if (type === DT_DIR) await this.#addBelow(append(place, name));
     } catch (error) {
       // It went away meanwhile, or is no directory.
-      if (!failedWith(error, errno.ENOENT, errno.ENOTDIR)) throw error;
+      if (!failedWith(error, errno.ENOENT, errno.ENOTDIR)) throw translated(error, "watch", path);
     }
   }
 
@@ -215,6 +229,10 @@ export class FSWatcher extends Emitter {
 
   unref(): this {
     return this;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -1532,6 +1532,7 @@ function watching(on: On): void {
         if (filename === "end") controller.abort();
       }
     })();
+    const ended = assert.rejects(watched, { name: "AbortError" });
     // It is set up some turns of the event loop later, and nothing tells when.
     const touch = setInterval(() => void fs.writeFile(`${folder}/file`, "x").catch(() => {}), 5);
     while (!seen.includes("change file")) await sleep(5);
@@ -1539,7 +1540,7 @@ function watching(on: On): void {
     await fs.rename(`${folder}/file`, `${folder}/moved`);
     await fs.unlink(`${folder}/moved`);
     await fs.mkdir(`${folder}/end`);
-    await assert.rejects(watched, { name: "AbortError" });
+    await ended;
     for (const expected of ["change file", "rename moved", "rename end"])
       assert.ok(seen.includes(expected), `${expected} is not among ${seen.join(", ")}`);
   });
