@@ -1,21 +1,15 @@
-// List the root directory of a disk image: node examples/list-image.ts disk.img
+// List the root directories of a disk image's volumes: node examples/list-image.ts disk.img
 
-import { attachDisk, listVolumes, mount, readDirectory } from "../src/fs/index.ts";
-import { Kernel } from "../src/index.ts";
-import { FileDisk } from "../src/platform/node/index.ts";
+import { openImage } from "../src/index.ts";
 
 const [path] = process.argv.slice(2);
 if (path === undefined) throw new Error("which image?");
-using disk = new FileDisk(path, { readOnly: true });
-await using kernel = await Kernel.boot({ image: "fs" });
-await using device = await attachDisk(kernel, disk);
 
-// The whole disk, or its partitions.
-for (const volume of await listVolumes(kernel, device)) {
-  const { type = "nothing known", kind, label = "" } = volume.content ?? {};
-  console.log(`${volume.path}: ${type} ${label}`);
-  if (kind !== "filesystem") continue;
-  await using mounted = await mount(kernel, { source: volume.path, readOnly: true });
-  for (const entry of await readDirectory(kernel.init, mounted.target))
-    console.log(`  ${entry.name}${entry.type === "directory" ? "/" : ""}`);
+await using image = await openImage(path, { readOnly: true });
+for (const volume of image.volumes) {
+  console.log(`${volume.toString()}: ${volume.sizeBytes} bytes`);
+  if (volume.content?.kind !== "filesystem") continue;
+  await using mounted = await volume.mount({ readOnly: true });
+  for (const entry of await mounted.fs.promises.readdir("/", { withFileTypes: true }))
+    console.log(`  ${entry.name}${entry.isDirectory() ? "/" : ""}`);
 }

@@ -2,25 +2,17 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 
-import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
-import { MemoryDisk } from "../src/disk/index.ts";
-import { attachDisk, mount } from "../src/fs/index.ts";
-import { Kernel } from "../src/index.ts";
+import { openImage } from "../src/index.ts";
 
 const [from, to] = process.argv.slice(2);
 if (from === undefined || to === undefined) throw new Error("which image, and where to?");
 
-// The disk uses these bytes in place: what the kernel writes is in them.
+// These bytes are used in place: what the kernel writes is in them.
 const bytes = new Uint8Array(await readFile(from));
-await using kernel = await Kernel.boot({ image: "fs" });
-await using device = await attachDisk(kernel, new MemoryDisk(bytes));
 {
-  await using mounted = await mount(kernel, { source: device.path });
-  const text = new TextEncoder().encode("written by Linux, without Linux\n");
-  const path = `${mounted.target}/note.txt`;
-  const fd = await kernel.init.openat(AT_FDCWD, path, O_CREAT | O_WRONLY, 0o644);
-  await kernel.init.write(fd, text, text.length);
-  await kernel.init.close(fd);
+  await using image = await openImage(bytes);
+  await using mounted = await image.volume().mount();
+  await mounted.fs.promises.writeFile("/note.txt", "written by Linux, without Linux\n");
   // Unmounted here: everything is in the image, and its journal is empty.
 }
 await writeFile(to, bytes);

@@ -27,11 +27,14 @@ suite("examples", () => {
     "boot-and-uname.ts": { says: /^Linux 6\.\S+ on \w+\nbooted in \d+ ms; its log ends with: \[/ },
     "list-image.ts": {
       args: [image],
-      says: /^\/dev\/vda: ext4 sample\n[^]* {2}hello\.txt\n/,
+      says: /^0 \(ext4 "sample"\): \d+ bytes\n[^]* {2}etc\/\n {2}hello\.txt\n/,
     },
     "ftp-server.ts": {
       args: [image],
       says: /^volume 0 \(ext4 "sample"\) is at ftp:\/\/127\.0\.0\.1:\d+\/\n[^]* hello\.txt\r\n[^]*221 /,
+    },
+    "edit-image.ts": {
+      says: /^volumes: 1 \(ext4 "root"\)\n[^]*\/etc hostname \n\/etc name \(a link\)\n[^]*made-without-linux\n/,
     },
     "write-image.ts": {
       args: [image, written],
