@@ -469,4 +469,25 @@ suite("operations on files", () => {
     const known = new Set(native.trim().split(/\s+/).map(Number));
     assert.ok(blocks.every((block) => known.has(block)));
   });
+
+  test("the native tools see attributes, projects and access control lists", async () => {
+    const image = makeImage(folder.path, "ext4", "-O", "project,quota", "-L", "native");
+    {
+      await using mounted = await mountImage(kernel, image, "ext4");
+      const path = `${mounted.target}/file`;
+      await writeFile(init, path, text.encode("x"));
+      await setXattr(init, path, "user.colour", text.encode("blue"));
+      await setAcl(init, path, LIST);
+      await changeFsxattr(init, path, { projectId: 77 });
+      await changeAttributes(init, path, { immutable: true, nodump: true, noatime: true });
+    }
+    const status = run("debugfs", "-R", "stat /file", image);
+    assert.match(status, /Project:\s+77\b/);
+    // Extents (0x80000), noatime (0x80), nodump (0x40), immutable (0x10).
+    assert.match(status, /Flags: 0x800d0\b/);
+    assert.match(run("debugfs", "-R", "ea_get /file user.colour", image), /blue/);
+    const acl = run("debugfs", "-R", "ea_get /file system.posix_acl_access", image);
+    const bytes = /= ([0-9a-f ]+)/.exec(acl)?.[1].trim().split(" ") ?? [];
+    assert.deepEqual(decodeAcl(Uint8Array.from(bytes, (byte) => parseInt(byte, 16))), LIST);
+  });
 });

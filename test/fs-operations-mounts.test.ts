@@ -7,6 +7,7 @@ import { after, before, suite, test } from "node:test";
 import fc from "fast-check";
 
 import { AT_FDCWD } from "../src/abi/constants/fcntl.ts";
+import { FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING } from "../src/abi/constants/mount.ts";
 import {
   attachDisk,
   formatMountOptions,
@@ -225,6 +226,66 @@ suite("mount options by name", () => {
       }
     });
   }
+
+  test("the kernel knows the options of what needs no disk, or more than one of a kind", async () => {
+    const samples: {
+      readonly [Type in "ntfs3" | "iso9660" | "overlay" | "tmpfs"]: All<Type>;
+    } = {
+      ntfs3: {
+        ...OWNERS,
+        iocharset: "utf8",
+        discard: true,
+        force: true,
+        sparse: true,
+        nohidden: true,
+        hideDotFiles: true,
+        windowsNames: true,
+        showmeta: true,
+        sysImmutable: true,
+        acl: true,
+        prealloc: true,
+        nocase: true,
+      },
+      iso9660: {
+        norock: true,
+        nojoliet: true,
+        hide: true,
+        unhide: true,
+        iocharset: "utf8",
+        check: "strict",
+        map: "acorn",
+        session: 3,
+        superblock: 16,
+        uid: 1,
+        gid: 2,
+      },
+      overlay: {
+        lower: ["/proc", "/sys"],
+        upper: "/upper",
+        work: "/work",
+        redirectDir: "nofollow",
+        index: "off",
+        metacopy: "on",
+        nfsExport: "off",
+        xino: "auto",
+        uuid: "null",
+        userxattr: true,
+        volatile: true,
+        defaultPermissions: true,
+      },
+      tmpfs: { sizeBytes: 1048576, maxFiles: 100, mode: 0o1777, uid: 1, gid: 2 },
+    };
+    for (const path of ["/upper", "/work"]) await init.mkdirat(AT_FDCWD, path, 0o755);
+    for (const [type, options] of Object.entries(samples))
+      for (const [option, value] of Object.entries(options)) {
+        const said = formatMountOptions(type as "tmpfs", { [option]: value });
+        const [key, given = null] = said.split("=");
+        const context = await init.fsopen(type, 0);
+        const command = given === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+        await assert.doesNotReject(init.fsconfig(context, command, key, given, 0), said);
+        await init.close(context);
+      }
+  });
 
   test("options become what mount(8) takes", () => {
     assert.equal(
