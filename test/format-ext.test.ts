@@ -14,7 +14,7 @@ import { MemoryDisk } from "../src/disk/index.ts";
 import { mkfs, MkfsError } from "../src/format/index.ts";
 import type { ExtFeature, ExtOptions, Formatted } from "../src/format/index.ts";
 import { attachDisk, mount, probe } from "../src/fs/index.ts";
-import type { Kernel } from "../src/index.ts";
+import { Kernel } from "../src/index.ts";
 import { seededRandom } from "../src/machine/random.ts";
 import { live } from "./images/life.ts";
 import { run, SAMPLE_SECONDS, temporaryFolder } from "./images/native.ts";
@@ -194,6 +194,7 @@ suite("ext without a kernel", () => {
     "stable_inodes",
     "verity",
     "project",
+    "quota",
   ];
 
   test("features are turned on and off by name", async () => {
@@ -229,6 +230,46 @@ suite("ext without a kernel", () => {
       await make(GIB, { type: "ext4", features });
       check();
       await use("ext4");
+      check();
+    }
+  });
+
+  test("quota files have the bytes of those of mke2fs", async () => {
+    const native = join(folder.path, "native.img");
+    for (const [rootUid, rootGid] of [
+      [0, 0],
+      [70000, 3],
+      [2 ** 32 - 2, 300],
+    ]) {
+      await make(64 * MIB, {
+        type: "ext4",
+        features: { quota: true, project: true },
+        rootUid,
+        rootGid,
+      });
+      check();
+      rmSync(native, { force: true });
+      const more = ["-O", "quota,project", "-E", `root_owner=${rootUid}:${rootGid}`];
+      run("mke2fs", "-q", "-F", "-t", "ext4", ...more, native, "64M");
+      for (const inode of [3, 4, 12]) {
+        const [ours, theirs] = [path, native].map((image) => {
+          const dump = join(folder.path, "quota");
+          run("debugfs", "-R", `dump <${inode}> ${dump}`, image);
+          return readFileSync(dump);
+        });
+        assert.ok(ours.length >= 6144 && ours.equals(theirs), `inode ${inode}`);
+      }
+    }
+  });
+
+  test("a kernel that has all features uses them", async () => {
+    await using full = await Kernel.boot({ image: "full", memoryMiB: 64 });
+    const features = Object.fromEntries(supported.map((name) => [name, true]));
+    for (const blockSizeBytes of [1024, 4096] as const) {
+      await make(300 * MIB, { type: "ext4", features, blockSizeBytes });
+      check();
+      using disk = new VolatileDisk(path);
+      await live(full, disk, { type: "ext4" });
       check();
     }
   });

@@ -18,6 +18,7 @@ import {
   MOST_JOURNAL_BLOCKS,
 } from "./ext/journal.ts";
 import { addOrphanFile } from "./ext/orphan-file.ts";
+import { addQuotaFiles } from "./ext/quota.ts";
 import { addResizeInode } from "./ext/resize-inode.ts";
 import { writeSuperblocks } from "./ext/superblock.ts";
 import { ExtVolume, NoRoomError } from "./ext/volume.ts";
@@ -211,11 +212,12 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
   else features.turnOff("resize_inode");
   const uid = within("rootUid", options.rootUid ?? 0, 0, MAX_U32);
   const gid = within("rootGid", options.rootGid ?? 0, 0, MAX_U32);
-  addDirectories(volume, uid, gid);
+  const owned = addDirectories(volume, uid, gid);
   const journal = journalBlocks
     ? addJournal(volume, journalBlocks, identity.journalSequence)
     : undefined;
   const orphanFile = features.has("orphan_file") ? addOrphanFile(volume) : undefined;
+  const quota = features.has("quota") ? addQuotaFiles(volume, owned) : undefined;
   const totals = finishGroups(volume, options.zeroed ?? false);
   if (totals.freeBlocks < LEAST_FREE_BLOCKS) throw new NoRoomError();
   writeSuperblocks(volume, {
@@ -225,6 +227,7 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
     encryptionSalt: identity.encryptionSalt,
     journal,
     orphanFile,
+    quota,
     totals,
   });
 }

@@ -3,6 +3,7 @@
 import { crc32c } from "../checksum.ts";
 import { Record } from "../record.ts";
 import { addInode, DIRECT_BLOCKS, mapBlocks } from "./inode.ts";
+import type { Owned } from "./quota.ts";
 import type { ExtVolume } from "./volume.ts";
 
 export const ROOT_INODE = 2;
@@ -45,8 +46,8 @@ function directoryBlock(volume: ExtVolume, owner: number, entries: readonly Entr
   return record.bytes;
 }
 
-/** Make the root and lost+found. */
-export function addDirectories(volume: ExtVolume, uid: number, gid: number): void {
+/** Make the root and lost+found. @returns what they use */
+export function addDirectories(volume: ExtVolume, uid: number, gid: number): Owned[] {
   const { blockBytes } = volume.geometry;
   const lost = volume.takeInode();
   const [root] = volume.allocateRuns(1);
@@ -87,4 +88,8 @@ export function addDirectories(volume: ExtVolume, uid: number, gid: number): voi
     mapping: mapBlocks(volume, lost, runs),
   });
   volume.directories += 2;
+  return [
+    { uid, gid, bytes: blockBytes },
+    { uid: 0, gid: 0, bytes: count * blockBytes },
+  ];
 }

@@ -31,6 +31,7 @@ const FEATURES = {
   uninit_bg: ["readOnlyCompat", 0x10],
   dir_nlink: ["readOnlyCompat", 0x20],
   extra_isize: ["readOnlyCompat", 0x40],
+  quota: ["readOnlyCompat", 0x100],
   metadata_csum: ["readOnlyCompat", 0x400],
   project: ["readOnlyCompat", 0x2000],
   verity: ["readOnlyCompat", 0x8000],

@@ -10,6 +10,7 @@ import type { GroupTotals } from "./groups.ts";
 import { EXTRA_BYTES, SHORT_INODE_BYTES } from "./inode.ts";
 import { JOURNAL_INODE } from "./journal.ts";
 import type { Journal } from "./journal.ts";
+import type { QuotaInodes } from "./quota.ts";
 import type { ExtVolume } from "./volume.ts";
 
 const SUPERBLOCK_BYTES = 1024;
@@ -40,6 +41,7 @@ export interface SuperblockFields {
   readonly encryptionSalt: Uint8Array;
   readonly journal: Journal | undefined;
   readonly orphanFile: number | undefined;
+  readonly quota: QuotaInodes | undefined;
   readonly totals: GroupTotals;
 }
 
@@ -136,6 +138,11 @@ function putFeatureFields(record: Record, volume: ExtVolume, fields: SuperblockF
   if (features.has("flex_bg")) record.u8(0x174, Math.log2(geometry.groupsPerFlex));
   if (features.has("metadata_csum")) record.u8(0x175, CHECKSUM_CRC32C);
   if (features.has("metadata_csum_seed")) record.u32(0x270, volume.checksumSeed);
+  if (fields.quota)
+    record
+      .u32(0x240, fields.quota.user)
+      .u32(0x244, fields.quota.group)
+      .u32(0x26c, fields.quota.project ?? 0);
   if (features.has("encrypt"))
     record.set(0x254, ENCRYPTION_MODES).set(0x258, fields.encryptionSalt);
   if (features.has("casefold")) record.u16(0x27c, ENCODING_UTF8);
