@@ -444,6 +444,31 @@ suite("operations on files", () => {
     });
   });
 
+  test("whatever blocks are written, data is there and only there", async () => {
+    const BLOCK = 4096;
+    const block = new Uint8Array(noise(BLOCK));
+    const model = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 });
+    for (const { target } of images())
+      await fc.assert(
+        fc.asyncProperty(model, async (written) => {
+          const path = `${target}/pattern`;
+          await writeFile(init, path, new Uint8Array(0));
+          const fd = await init.openat(AT_FDCWD, path, O_RDWR, 0);
+          await init.ftruncate64(fd, written.length * BLOCK);
+          const at = written.flatMap((data, i) => (data ? [i * BLOCK] : []));
+          for (const offset of at) await init.pwrite64(fd, block, BLOCK, offset);
+          for (const pieces of [await dataRanges(init, fd), await fileExtents(init, fd)]) {
+            const blocks = pieces.flatMap(({ offsetBytes, lengthBytes }) =>
+              Array.from({ length: lengthBytes / BLOCK }, (_, i) => offsetBytes + i * BLOCK),
+            );
+            assert.deepEqual(blocks, at);
+          }
+          await init.close(fd);
+        }),
+        { numRuns: 15 },
+      );
+  });
+
   test("a file of more extents than one call tells is told whole", async () => {
     const pieces = 700;
     const image = makeImage(folder.path, "ext4", "-b", "1024");
