@@ -3,35 +3,72 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { TestContext } from "node:test";
 
 import { temporaryFolder } from "../images/native.ts";
-import { repeats } from "../kernel.ts";
-import { BASES } from "./support/hostile-bases.ts";
+import { repeats, soaking } from "../kernel.ts";
+import { fetchBrokenImages } from "./support/e2fsprogs.ts";
+import { BASES, PANICKING } from "./support/hostile-bases.ts";
 import { runHostile } from "./support/hostile.ts";
-import type { HostileEvent } from "./support/hostile.ts";
+import type { HostileEvent, HostileTally } from "./support/hostile.ts";
 
 const IMAGES = repeats(1400, 24);
 const FIRST_SEED = 1;
+/** Of kernels that are told to crash of damage. */
+const CRASHES = repeats(300, 40);
 const MAX_SHOWN = 40;
+/** Of those of e2fsprogs. */
+const LARGEST_BYTES = 96 << 20;
 
 const show = ({ kind, seed, text }: HostileEvent): string => `${kind} at seed ${seed}: ${text}`;
+
+/** Tell what came of images, and that nothing went wrong. */
+function judge(t: TestContext, name: string, tally: HostileTally, expected: number): void {
+  const { images, mounted, refused, panics, hangs, stuck, events, ms } = tally;
+  t.diagnostic(
+    `${name}: ${images} images, ${mounted} mounted, ${refused} refused, ${panics} panics, ` +
+      `${stuck} stuck, ${hangs} hangs, ${(ms / images).toFixed(1)} ms each`,
+  );
+  for (const event of events.slice(0, MAX_SHOWN)) t.diagnostic(show(event));
+  assert.equal(images, expected);
+  assert.equal(mounted + refused + panics + stuck + hangs, images);
+  const bad = events.filter(({ kind }) => ["hang", "block", "failure"].includes(kind));
+  assert.deepEqual(bad.map(show), []);
+  assert.ok(mounted > 0, "none could be mounted: it is damaged too much");
+}
 
 suite("hostile images", { concurrency: 2 }, () => {
   for (const base of BASES) {
     test(`${base.name}: ${IMAGES} damaged images`, async (t) => {
       using folder = temporaryFolder();
       const tally = await runHostile(base, await base.make(folder.path), FIRST_SEED, IMAGES);
-      const { images, mounted, refused, panics, hangs, stuck, events, ms } = tally;
-      t.diagnostic(
-        `${base.name}: ${images} images, ${mounted} mounted, ${refused} refused, ${panics} panics, ` +
-          `${stuck} stuck, ${hangs} hangs, ${(ms / images).toFixed(1)} ms each`,
-      );
-      for (const event of events.slice(0, MAX_SHOWN)) t.diagnostic(show(event));
-      assert.equal(images, IMAGES);
-      assert.equal(mounted + refused + panics + stuck + hangs, images);
-      const bad = events.filter(({ kind }) => ["hang", "block", "failure"].includes(kind));
-      assert.deepEqual(bad.map(show), []);
-      assert.ok(mounted > 0, "none could be mounted: it is damaged too much");
+      judge(t, base.name, tally, IMAGES);
     });
   }
+
+  test(`${PANICKING.name}: kernels crash of ${CRASHES} damaged images, and others go on`, async (t) => {
+    using folder = temporaryFolder();
+    const image = await PANICKING.make(folder.path);
+    const tally = await runHostile(PANICKING, image, FIRST_SEED, CRASHES);
+    judge(t, PANICKING.name, tally, CRASHES);
+    assert.ok(tally.panics > 0, "no kernel crashed");
+    const panics = tally.events.filter(({ kind }) => kind === "panic");
+    assert.equal(panics.length, tally.panics);
+    for (const { text } of panics)
+      assert.match(text, /EXT4-fs \(device vda\): panic forced after error/);
+  });
+
+  // They have to be fetched: too much for every run of the tests.
+  if (soaking)
+    test("the broken images of e2fsprogs", async (t) => {
+      using folder = temporaryFolder();
+      const files = fetchBrokenImages(folder.path);
+      const good = await BASES[0].make(folder.path);
+      const whole = new Uint8Array(LARGEST_BYTES);
+      whole.set(good);
+      const subject = { type: "ext4", writable: true, files };
+      const count = 2 * files.length;
+      judge(t, "e2fsprogs", await runHostile(subject, whole, 0, count), count);
+      assert.ok(files.length > 200, `only ${files.length} images`);
+    });
 });

@@ -21,6 +21,8 @@ export interface Base {
   /** Of the file system, for mount(2). */
   readonly type: string;
   readonly writable: boolean;
+  /** Mount options of the file system. */
+  readonly options?: string;
   make(folder: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -92,11 +94,12 @@ const natively = (
   },
 });
 
+const EXT4 = ["-q", "-F", "-t", "ext4"];
 const UNCOMPRESSED = ["-noI", "-noD", "-noF", "-noX"];
 
 export const BASES: readonly Base[] = [
-  byKernel("ext4", "ext4", 4, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "inline_data"),
-  byKernel("ext4 unsealed", "ext4", 4, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum"),
+  byKernel("ext4", "ext4", 4, "mke2fs", ...EXT4, "-O", "inline_data"),
+  byKernel("ext4 unsealed", "ext4", 4, "mke2fs", ...EXT4, "-O", "^metadata_csum"),
   byKernel("ext3", "ext4", 4, "mke2fs", "-q", "-F", "-t", "ext3"),
   byKernel("xfs", "xfs", 24, "mkfs.xfs", "--unsupported", "-q"),
   byKernel("btrfs", "btrfs", 112, "mkfs.btrfs", "-q", "-m", "single"),
@@ -115,3 +118,9 @@ export const BASES: readonly Base[] = [
     run("genisoimage", "-quiet", "-R", "-J", "-o", image, root),
   ),
 ];
+
+/** One whose kernel crashes of damage, since it is told to. */
+export const PANICKING: Base = {
+  ...byKernel("ext4 errors=panic", "ext4", 4, "mke2fs", ...EXT4, "-O", "^metadata_csum"),
+  options: "errors=panic",
+};

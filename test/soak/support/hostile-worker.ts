@@ -1,7 +1,9 @@
 // A thread that mounts damaged images, one after the other, and looks at all that is in them.
 // The thread that started it watches its counters, for a kernel that never comes back blocks this one.
 
+import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { gunzipSync } from "node:zlib";
 
 import {
   AT_FDCWD,
@@ -44,6 +46,13 @@ const work = workerData as HostileWork;
 const counters = new Int32Array(work.counters);
 const disk = new UndoDisk(new Uint8Array(work.image).slice());
 const mutator = new Mutator(work.type, disk);
+/** Put a damaged image on the disk. */
+function damage(seed: number): void {
+  const file = work.files?.[seed >> 1];
+  if (file === undefined) mutator.mutate(seed);
+  else disk.write(gunzipSync(readFileSync(file)), 0);
+}
+
 const report = (event: HostileEvent): void => parentPort!.postMessage(event);
 const warnings = new Set<string>();
 
@@ -84,7 +93,7 @@ class Patient {
   async examine(writes: boolean): Promise<boolean> {
     const { init } = this.kernel;
     const flags = MS_NODEV | (writes ? 0 : MS_RDONLY);
-    const mounting = init.mount(this.source, TARGET, work.type, flags, null);
+    const mounting = init.mount(this.source, TARGET, work.type, flags, work.options);
     if ((await tolerate(mounting)) === null) return false;
     this.#entries = 0;
     await tolerate(init.statfs64(TARGET, Statfs64.size, new Uint8Array(Statfs64.size)));
@@ -219,7 +228,7 @@ for (let seed = work.from; seed < work.to; seed++) {
     if (!(await control(patient, seed))) throw new Error("the undamaged image cannot be mounted");
     disk.undo();
   }
-  mutator.mutate(seed);
+  damage(seed);
   patient = await examine(patient, seed, work.writable && seed % 2 === 1);
   disk.undo();
 }

@@ -17,7 +17,12 @@ export const COUNTER = {
 export interface HostileWork {
   readonly type: string;
   readonly writable: boolean;
+  /** Mount options. */
+  readonly options: string | null;
+  /** An image that is not damaged. */
   readonly image: SharedArrayBuffer;
+  /** Images to try instead of damaging that one, in gzip's format: two seeds for each. */
+  readonly files?: readonly string[];
   readonly counters: SharedArrayBuffer;
   /** Seeds. */
   readonly from: number;
@@ -59,9 +64,17 @@ export interface HostileTally {
 const BLOCKED_MS = 40_000;
 const LOOK_MS = 1000;
 
+/** What is damaged. */
+export interface HostileSubject {
+  readonly type: string;
+  readonly writable: boolean;
+  readonly options?: string;
+  readonly files?: readonly string[];
+}
+
 /** Mount so many damaged images, from the first seed on. */
 export async function runHostile(
-  what: { readonly type: string; readonly writable: boolean },
+  what: HostileSubject,
   bytes: Uint8Array,
   from: number,
   count: number,
@@ -74,8 +87,9 @@ export async function runHostile(
   const start = performance.now();
   const to = from + count;
   for (let next = from; next < to;) {
-    const { type, writable } = what;
-    const work: HostileWork = { type, writable, image, counters: shared, from: next, to };
+    const { type, writable, options = null, files } = what;
+    const source = { type, writable, options, image, ...(files && { files }) };
+    const work: HostileWork = { ...source, counters: shared, from: next, to };
     const blockedAt = await runThread(work, counters, events);
     if (blockedAt === null) break;
     events.push({ kind: "block", seed: blockedAt, text: `for ${BLOCKED_MS} ms` });
