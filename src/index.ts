@@ -24,6 +24,13 @@ export { Process } from "./syscall/process.ts";
 export type { ExitStatus } from "./syscall/process.ts";
 export { DeviceError } from "./virtio/errors.ts";
 export { DiskError } from "./disk/errors.ts";
-export { Image, MountedVolume, openImage, Volume, VolumeNotFoundError } from "./image/index.ts";
-export type { OpenImageOptions, VolumeMountOptions, VolumeSelector } from "./image/index.ts";
+export { openImage, VolumeNotFoundError } from "./image/index.ts";
+export type {
+  Image,
+  MountedVolume,
+  OpenImageOptions,
+  Volume,
+  VolumeMountOptions,
+  VolumeSelector,
+} from "./image/index.ts";
 export type { ImageSource } from "./platform/source.ts";

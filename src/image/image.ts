@@ -15,6 +15,7 @@ import { InvalidOptionError } from "../machine/errors.ts";
 import type { Profile } from "../platform/image.ts";
 import { openSource } from "../platform/source.ts";
 import type { ImageSource } from "../platform/source.ts";
+import { VolumeNotFoundError } from "./errors.ts";
 import { Volume } from "./volume.ts";
 
 export interface OpenImageOptions {
@@ -40,16 +41,10 @@ export interface OpenImageOptions {
 
 const DEFAULT_MEMORY_MIB = 128;
 
-/**
- * Open a disk image, or several that belong together, such as the disks of one btrfs. Nothing is
- * written to it before a volume is mounted.
- *
- * @throws {DiskError} if a source cannot be opened, e.g. ENOENT
- * @throws {InvalidOptionError} @throws {KernelPanicError}
- */
+/** @internal Use openImage() of open.ts. */
 export async function openImage(
   source: ImageSource | readonly ImageSource[],
-  options: OpenImageOptions = {},
+  options: OpenImageOptions,
 ): Promise<Image> {
   await using stack = new AsyncDisposableStack();
   const sources: Disk[] = [];
@@ -133,12 +128,6 @@ async function lacksDriver({ kernel, volumes }: Attached): Promise<boolean> {
 
 /** Which volume: its number, or its label or UUID. */
 export type VolumeSelector = number | string;
-
-/** No volume, or more than one, is what was meant. */
-export class VolumeNotFoundError extends Error {
-  override readonly name = "VolumeNotFoundError";
-  readonly code = "ERR_VOLUME_NOT_FOUND";
-}
 
 /** An open image. Disposing it unmounts all, and halts the kernel if it was booted for it. */
 export class Image implements AsyncDisposable {

@@ -1,6 +1,6 @@
 // Disk images: opened, with their volumes, to be mounted.
-export { Image, openImage, VolumeNotFoundError } from "./image.ts";
-export type { OpenImageOptions, VolumeSelector } from "./image.ts";
-export { MountedVolume } from "./mounted-volume.ts";
-export { Volume } from "./volume.ts";
-export type { VolumeMountOptions } from "./volume.ts";
+export { VolumeNotFoundError } from "./errors.ts";
+export type { Image, OpenImageOptions, VolumeSelector } from "./image.ts";
+export type { MountedVolume } from "./mounted-volume.ts";
+export { openImage } from "./open.ts";
+export type { Volume, VolumeMountOptions } from "./volume.ts";
