@@ -9,6 +9,7 @@ import { test } from "node:test";
 
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
 import { MemoryDisk, OverlayDisk } from "../src/disk/index.ts";
+import { mkfs } from "../src/format/index.ts";
 import { readFile, readText } from "../src/fs/index.ts";
 import { Kernel, openImage } from "../src/index.ts";
 import type { MountedVolume } from "../src/index.ts";
@@ -197,6 +198,18 @@ test("what is no image is refused with a reason, and nothing is left behind", as
     code: "ERR_NOT_MOUNTABLE",
     message: /the first 64 KiB are all zeroes/,
   });
+});
+
+test("an F2FS is known by its second superblock, and by all of a long label", async () => {
+  const label = "ä".repeat(511);
+  const disk = new MemoryDisk(64 * MIB);
+  await mkfs(disk, { type: "f2fs", label });
+  disk.writeZeroes(0, 4096);
+  await using image = await openImage(disk);
+  const volume = image.volume();
+  assert.deepEqual([volume.type, volume.label], ["f2fs", label]);
+  await using mounted = await volume.mount();
+  await mounted.fs.promises.writeFile("/file", "there");
 });
 
 test("the disks of one btrfs are opened together", async () => {

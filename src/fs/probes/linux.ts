@@ -72,17 +72,22 @@ const btrfs: Probe = async (context) => {
   };
 };
 
-// include/linux/f2fs_fs.h, struct f2fs_super_block.
+// include/linux/f2fs_fs.h, struct f2fs_super_block: in the first two blocks of 4096 bytes.
+const F2FS_SUPERS = [1024, 4096 + 1024];
+
 const f2fs: Probe = async (context) => {
-  const block = await context.fields(1024, 1024);
-  if (block.u32(0) !== F2FS_SUPER_MAGIC) return null;
-  return {
-    type: "f2fs",
-    title: "F2FS",
-    kind: "filesystem",
-    label: block.text(124, 900, "utf-16le") || undefined,
-    uuid: block.uuid(108),
-  };
+  for (const at of F2FS_SUPERS) {
+    const block = await context.fields(at, 2048);
+    if (block.u32(0) !== F2FS_SUPER_MAGIC) continue;
+    return {
+      type: "f2fs",
+      title: "F2FS",
+      kind: "filesystem",
+      label: block.text(124, 1024, "utf-16le") || undefined,
+      uuid: block.uuid(108),
+    };
+  }
+  return null;
 };
 
 // Documentation/filesystems/squashfs.rst; fs/squashfs/squashfs_fs.h, struct squashfs_super_block.
