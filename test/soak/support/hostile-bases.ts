@@ -9,6 +9,7 @@ import { MemoryDisk } from "../../../src/disk/index.ts";
 import { attachDisk } from "../../../src/fs/index.ts";
 import { Kernel } from "../../../src/index.ts";
 import { emptyImage, run } from "../../images/native.ts";
+import { emptyHfsPlus } from "./hfsplus.ts";
 
 /** What files are full of: sectors of it are not worth damaging. */
 export const CONTENT = 0xd5;
@@ -109,6 +110,16 @@ export const BASES: readonly Base[] = [
   byKernel("ntfs3", "ntfs3", 4, "mkfs.ntfs", "-q", "-F", "-f"),
   byKernel("udf", "udf", 4, "mkudffs"),
   byKernel("minix", "minix", 2, "mkfs.minix", "-3"),
+  {
+    name: "hfsplus",
+    type: "hfsplus",
+    writable: true,
+    async make() {
+      const bytes = emptyHfsPlus();
+      await fillByKernel(bytes, "hfsplus");
+      return bytes;
+    },
+  },
   natively("squashfs", "squashfs", (root, image) => run("mksquashfs", root, image, "-quiet")),
   natively("squashfs raw", "squashfs", (root, image) =>
     run("mksquashfs", root, image, "-quiet", ...UNCOMPRESSED),
