@@ -58,6 +58,9 @@ export const references = {
   openssl: "openssl",
 };
 
+/** Reads and writes images in other ways, to be measured beside. @type {Packages} */
+export const rivals = { e2tools: "e2cp", fuse2fs: "fuse2fs" };
+
 const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
 
 /**

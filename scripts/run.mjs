@@ -9,7 +9,7 @@ import { delimiter, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { installDependencies } from "./dependencies.mjs";
-import { headers, installPackages, references, samples, toolchain } from "./packages.mjs";
+import { headers, installPackages, references, rivals, samples, toolchain } from "./packages.mjs";
 import { runtimePath } from "./runtimes.mjs";
 
 /**
@@ -55,7 +55,7 @@ const tasks = {
   },
   bench: {
     about: "measures, and prints a table",
-    packages: { ...toolchain, ...references },
+    packages: { ...toolchain, ...references, ...rivals },
     kernels: ["fs", "full"],
     steps: (args) => [["bench/main.ts", ...args]],
   },
