@@ -10,8 +10,32 @@
  * @param {boolean} shared
  * @returns {Promise<string>} what the file holds
  */
-export function readHello(core, disk, virtio, image, shared) {
-  return readHelloOn(core, new disk.BlobDisk(image), virtio, shared);
+export async function readHello(core, disk, virtio, image, shared) {
+  const hello = await readHelloOn(core, new disk.BlobDisk(image), virtio, shared);
+  const edited = await editHello(core, new Uint8Array(await image.arrayBuffer()));
+  if (edited !== `${hello}and more`) throw new Error(`it was edited to ${edited}`);
+  return hello;
+}
+
+/**
+ * Append to the file through the shape of node:fs, close the image, and read it in another kernel.
+ *
+ * @param {typeof import("../../src/index.ts")} core
+ * @param {Uint8Array} bytes of the image: they are changed
+ * @returns {Promise<string>} what the file holds then
+ */
+async function editHello(core, bytes) {
+  const image = await core.openImage(bytes);
+  const mounted = await image.volume().mount();
+  await mounted.fs.promises.appendFile("/hello.txt", "and more");
+  await image.close();
+  const again = await core.openImage(bytes, { readOnly: true });
+  const { fs } = await again.volume().mount({ readOnly: true });
+  const names = await fs.promises.readdir("/");
+  if (!names.includes("hello.txt")) throw new Error(`there are only ${names.join(", ")}`);
+  const text = await fs.promises.readFile("/hello.txt", "utf8");
+  await again.close();
+  return text;
 }
 
 /**
