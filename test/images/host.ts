@@ -266,3 +266,30 @@ export function withNativeMount<T>(
     }
   });
 }
+
+/** The description of what is below a folder, to be written elsewhere. */
+export function itemsIn(root: string): Item[] {
+  const items: Item[] = [];
+  for (const [path, fact] of readNativeTree(root)) {
+    const [major = 0, minor = 0] = (fact.device ?? "").split(":").map(Number);
+    const bytes = fact.kind === "file" ? readFileSync(pathOf(root, path)) : new Uint8Array(0);
+    items.push({
+      path,
+      kind: fact.kind as Item["kind"],
+      mode: fact.mode,
+      uid: fact.uid,
+      gid: fact.gid,
+      mtimeNs: fact.mtimeNs,
+      xattrs: Object.fromEntries(
+        Object.entries(fact.xattrs).map(([name, value]) => [name, Buffer.from(value, "hex")]),
+      ),
+      parts: bytes.length ? [{ at: 0, bytes }] : [],
+      size: bytes.length,
+      target: fact.target ?? "",
+      major,
+      minor,
+      ...(fact.sameAs !== undefined && { sameAs: fact.sameAs }),
+    });
+  }
+  return items;
+}
