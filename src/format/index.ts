@@ -7,6 +7,7 @@ export type { ExtFeature } from "./ext/features.ts";
 export type { ExtOptions } from "./ext4.ts";
 export type { F2fsFeature, F2fsOptions } from "./f2fs/f2fs.ts";
 export type { CommonOptions, Formatted } from "./formatter.ts";
+export type { MinixOptions } from "./minix.ts";
 export { mkfs } from "./mkfs.ts";
 export type { MkfsOptions } from "./mkfs.ts";
 export type { SwapOptions } from "./swap.ts";

@@ -13,6 +13,8 @@ import { formatF2fs } from "./f2fs/f2fs.ts";
 import type { F2fsOptions } from "./f2fs/f2fs.ts";
 import type { CommonOptions, Formatted, Target } from "./formatter.ts";
 import { ImageWriter } from "./image-writer.ts";
+import { formatMinix } from "./minix.ts";
+import type { MinixOptions } from "./minix.ts";
 import { formatSwap } from "./swap.ts";
 import type { SwapOptions } from "./swap.ts";
 import { formatVfat } from "./vfat.ts";
@@ -23,6 +25,7 @@ import type { XfsOptions } from "./xfs/xfs.ts";
 
 /** What to make; `type` says which options there are. */
 export type MkfsOptions =
+  | MinixOptions
   | ExtOptions
   | VfatOptions
   | ExfatOptions
@@ -63,6 +66,8 @@ function format(target: Target, options: MkfsOptions): Formatted {
       return formatXfs(target, options);
     case "f2fs":
       return formatF2fs(target, options);
+    case "minix":
+      return formatMinix(target, options);
     case "swap":
       return formatSwap(target, options);
     case "vfat":
