@@ -24,9 +24,10 @@ const show = ({ kind, seed, text }: HostileEvent): string => `${kind} at seed ${
 
 /** Tell what came of images, and that nothing went wrong. */
 function judge(t: TestContext, name: string, tally: HostileTally, expected: number): void {
-  const { images, mounted, refused, panics, hangs, stuck, events, ms } = tally;
+  const { images, mounted, noticed, refused, panics, hangs, stuck, events, ms } = tally;
   t.diagnostic(
-    `${name}: ${images} images, ${mounted} mounted, ${refused} refused, ${panics} panics, ` +
+    `${name}: ${images} images, ${mounted} mounted (${noticed} with errors), ${refused} refused, ` +
+      `${panics} panics, ` +
       `${stuck} stuck, ${hangs} hangs, ${(ms / images).toFixed(1)} ms each`,
   );
   for (const event of events.slice(0, MAX_SHOWN)) t.diagnostic(show(event));

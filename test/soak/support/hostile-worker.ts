@@ -160,13 +160,19 @@ class Patient {
   }
 }
 
+/** What calls fail with where the file system is damaged. */
+const DAMAGED = new Set(["EIO", "EUCLEAN", "EBADMSG", "ENODATA", "EROFS", "EFBIG"]);
+/** Whether a call on this image has said so. */
+let noticed = false;
+
 /** A call that may fail, as a call: null then. */
 async function tolerate(call: Promise<number>): Promise<number | null> {
   try {
     return await call;
   } catch (error) {
-    if (error instanceof SystemError) return null;
-    throw error;
+    if (!(error instanceof SystemError)) throw error;
+    if (DAMAGED.has(error.code)) noticed = true;
+    return null;
   }
 }
 
@@ -178,8 +184,10 @@ async function examine(patient: Patient, seed: number, writes: boolean): Promise
     patient.kernel.dispose();
   }, TIMEOUT_MS);
   try {
+    noticed = false;
     const mounted = await patient.clock.drive(patient.examine(writes));
     count(mounted ? COUNTER.mounted : COUNTER.refused);
+    if (mounted && noticed) count(COUNTER.noticed);
     return patient;
   } catch (error) {
     if (error instanceof KernelPanicError) {
@@ -216,18 +224,26 @@ async function control(patient: Patient, seed: number): Promise<boolean> {
   return false;
 }
 
-let patient: Patient | null = null;
+/** A kernel that has mounted the image that is not damaged. */
+async function healthy(seed: number): Promise<Patient> {
+  const patient = await Patient.boot();
+  let good = false;
+  await mutator.learn(async () => {
+    good = await control(patient, seed);
+  });
+  disk.undo();
+  if (!good) throw new Error("the undamaged image cannot be mounted");
+  return patient;
+}
+
 disk.mark();
+let patient: Patient | null = await healthy(work.from);
 for (let seed = work.from; seed < work.to; seed++) {
   Atomics.store(counters, COUNTER.current, seed);
   count(COUNTER.images);
   if (patient && seed % CONTROL_EVERY === 0 && !(await control(patient, seed))) patient = null;
-  if (!patient) {
-    patient = await Patient.boot();
-    disk.undo();
-    if (!(await control(patient, seed))) throw new Error("the undamaged image cannot be mounted");
-    disk.undo();
-  }
+  disk.undo();
+  patient ??= await healthy(seed);
   damage(seed);
   patient = await examine(patient, seed, work.writable && seed % 2 === 1);
   disk.undo();

@@ -11,6 +11,8 @@ export const COUNTER = {
   panics: 4,
   hangs: 5,
   stuck: 6,
+  /** Mounted, and then a call said that something is damaged. */
+  noticed: 7,
 } as const;
 
 /** What a thread is to do. */
@@ -56,6 +58,7 @@ export interface HostileTally {
   readonly panics: number;
   readonly hangs: number;
   readonly stuck: number;
+  readonly noticed: number;
   readonly events: readonly HostileEvent[];
   readonly ms: number;
 }
@@ -96,7 +99,7 @@ export async function runHostile(
     Atomics.add(counters, COUNTER.hangs, 1);
     next = blockedAt + 1;
   }
-  const { images, mounted, refused, panics, hangs, stuck } = COUNTER;
+  const { images, mounted, refused, panics, hangs, stuck, noticed } = COUNTER;
   return {
     images: counters[images],
     mounted: counters[mounted],
@@ -104,6 +107,7 @@ export async function runHostile(
     panics: counters[panics],
     hangs: counters[hangs],
     stuck: counters[stuck],
+    noticed: counters[noticed],
     events,
     ms: performance.now() - start,
   };

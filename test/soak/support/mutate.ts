@@ -14,24 +14,45 @@ const VALUES = [
   0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
 ];
 
+/** Offsets of sectors. */
+type Block = readonly number[];
+
+/** Whether there is nothing in a sector but one byte over and over, or what files are full of. */
+function isDull(sector: Uint8Array): boolean {
+  const [first] = sector;
+  return (first === 0 || first === 0xff || first === CONTENT) && sector.every((b) => b === first);
+}
+
 export class Mutator {
   readonly #disk: UndoDisk;
+  readonly #byNumber = new Map<number, number[]>();
   readonly #seals: readonly Seal[];
   /** Blocks with something to damage: of each, its sectors that have it. */
-  readonly #blocks: readonly (readonly number[])[];
+  readonly #blocks: readonly Block[];
+  /** Blocks in a row: long ones are logs and tables, of which no more is to be known. */
+  readonly #runs: readonly (readonly Block[])[];
+  /** Blocks that a kernel reads. */
+  #read: readonly Block[] = [];
 
   /** @param disk has the image as it was made */
   constructor(type: string, disk: UndoDisk) {
     this.#disk = disk;
     this.#seals = sealsOf(type, disk.bytes);
-    const blocks = new Map<number, number[]>();
+    const blocks = this.#byNumber;
     for (let at = 0; at + SECTOR <= disk.bytes.length; at += SECTOR) {
-      const sector = disk.bytes.subarray(at, at + SECTOR);
-      if (sector.every((byte) => byte === 0) || sector.every((byte) => byte === CONTENT)) continue;
+      if (isDull(disk.bytes.subarray(at, at + SECTOR))) continue;
       const block = Math.floor(at / BLOCK);
       blocks.set(block, [...(blocks.get(block) ?? []), at]);
     }
     this.#blocks = [...blocks.values()];
+    const runs: Block[][] = [];
+    let last = -2;
+    for (const [number, block] of blocks) {
+      if (number !== last + 1) runs.push([]);
+      runs.at(-1)!.push(block);
+      last = number;
+    }
+    this.#runs = runs;
   }
 
   /** Change the disk as the seed says. */
@@ -44,17 +65,37 @@ export class Mutator {
     if (!choose.once(5)) this.#sealAgain(touched);
   }
 
+  /** Damage above all what a kernel reads while this is done. */
+  async learn(work: () => Promise<unknown>): Promise<void> {
+    const numbers = new Set<number>();
+    this.#disk.onRead = (offset, length) => {
+      for (let at = offset; at < offset + length; at += BLOCK) numbers.add(Math.floor(at / BLOCK));
+    };
+    await work();
+    this.#disk.onRead = null;
+    this.#read = [...numbers].flatMap((number) => {
+      const block = this.#byNumber.get(number);
+      return block ? [block] : [];
+    });
+  }
+
+  #sector(choose: Chooser): number {
+    const where = choose.below(4);
+    if (where > 1 && this.#read.length) return choose.of(choose.of(this.#read));
+    return choose.of(choose.of(where === 0 ? this.#blocks : choose.of(this.#runs)));
+  }
+
   /** @returns where */
   #change(choose: Chooser): number {
     const { bytes } = this.#disk;
-    const sector = choose.of(choose.of(this.#blocks));
+    const sector = this.#sector(choose);
     const how = choose.below(20);
     if (how === 0) {
       this.#disk.writeZeroes(sector, SECTOR);
       return sector;
     }
     if (how === 1) {
-      const from = choose.of(choose.of(this.#blocks));
+      const from = this.#sector(choose);
       this.#disk.write(bytes.slice(from, from + SECTOR), sector);
       return sector;
     }

@@ -20,6 +20,8 @@ export class UndoDisk implements Disk {
   readonly readOnly = false;
   readonly blockSizeBytes: number;
   readonly bytes: Uint8Array;
+  /** Called with what is read. */
+  onRead: ((offsetBytes: number, lengthBytes: number) => void) | null = null;
   readonly #before = new Map<number, Uint8Array>();
   readonly #spare: Uint8Array[] = [];
   readonly #stamps: Uint32Array;
@@ -36,6 +38,7 @@ export class UndoDisk implements Disk {
   }
 
   read(into: Uint8Array, offsetBytes: number): void {
+    this.onRead?.(offsetBytes, into.length);
     into.set(this.bytes.subarray(offsetBytes, offsetBytes + into.length));
   }
 
