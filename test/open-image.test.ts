@@ -200,6 +200,30 @@ test("what is no image is refused with a reason, and nothing is left behind", as
   });
 });
 
+test("a journal on a read-only source is explained, skipped, or replayed in an overlay", async () => {
+  for (const type of ["ext4", "xfs", "btrfs"] as const) {
+    const disk = new MemoryDisk(320 * MIB);
+    await mkfs(disk, { type });
+    const crashing = await openImage(disk);
+    const { fs } = await crashing.volume().mount();
+    const file = await fs.promises.open("/file", "w");
+    await file.write("synced");
+    await file.sync();
+    crashing.kernel.dispose();
+    const source = new Blob([disk.bytes()]);
+    await using image = await openImage(source);
+    await assert.rejects(image.volume().mount({ readOnly: true }), {
+      name: "MountError",
+      message: /journal has to be replayed, which writes: open the image with an overlay/,
+    });
+    await using skipped = await image.volume().mount({ readOnly: true, skipJournal: true });
+    assert.ok(skipped.journalSkipped);
+    await using over = await openImage(source, { overlay: true });
+    await using mounted = await over.volume().mount();
+    assert.equal(await mounted.fs.promises.readFile("/file", "utf8"), "synced");
+  }
+});
+
 test("an F2FS is known by its second superblock, and by all of a long label", async () => {
   const label = "ä".repeat(511);
   const disk = new MemoryDisk(64 * MIB);

@@ -69,10 +69,16 @@ export class MountError extends Error {
   /** What the kernel's log says of it. */
   readonly kernelSays: readonly string[];
 
-  constructor(cause: SystemError, source: string, type: string, kernelSays: readonly string[]) {
+  constructor(
+    cause: SystemError,
+    source: string,
+    type: string,
+    kernelSays: readonly string[],
+    cure?: string,
+  ) {
     const what = cause.message.replace(/, mount\b.*/, "");
     const says = kernelSays.length ? `; the kernel says: ${kernelSays.join("; ")}` : "";
-    super(`${what}, mounting ${source} as ${type}${says}`, { cause });
+    super(`${what}, mounting ${source} as ${type}${says}${cure ? `; ${cure}` : ""}`, { cause });
     this.code = cause.code;
     this.errno = cause.errno;
     this.source = source;
@@ -181,7 +187,8 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const about = recordsAbout(host.log, before, source, type);
-    const failure = new MountError(error, source, type, linesOf(about));
+    const cure = readOnly && wantsJournal(error, type, about) ? JOURNAL_CURE : undefined;
+    const failure = new MountError(error, source, type, linesOf(about), cure);
     // A journal that would have to be written is EROFS or EIO, one that is damaged something else.
     if (skip === undefined) throw failure;
     try {
@@ -192,6 +199,16 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
       throw failure;
     }
   }
+}
+
+const JOURNAL_CURE =
+  "it was not unmounted, and its journal has to be replayed, which writes: " +
+  "open the image with an overlay, or mount it with skipJournal";
+
+/** Whether a mount failed because nothing could be written to the journal's device. */
+function wantsJournal(error: SystemError, type: string, about: readonly LogRecord[]): boolean {
+  if (!(type in SKIP_JOURNAL)) return false;
+  return error.code === "EROFS" || about.some(({ text }) => text.includes("log replay required"));
 }
 
 /** What the log has had to say about a device since, or about the type if not. */
