@@ -155,15 +155,15 @@ class TreeCopy {
     this.#options = options;
   }
 
-  #stat(path: Name): Promise<Stats> {
-    return this.#options.dereference
+  #stat(path: Name, follow = this.#options.dereference): Promise<Stats> {
+    return follow
       ? this.#files.statx("stat", path, 0, readStats)
       : this.#files.statx("lstat", path, AT_SYMLINK_NOFOLLOW, readStats);
   }
 
-  async #statIfThere(path: Name): Promise<Stats | null> {
+  async #statIfThere(path: Name, follow?: boolean): Promise<Stats | null> {
     try {
-      return await this.#stat(path);
+      return await this.#stat(path, follow);
     } catch (error) {
       if (failedWith(error, errno.ENOENT)) return null;
       throw error;
@@ -190,7 +190,7 @@ class TreeCopy {
   async #checkParents(stats: Stats, source: string, destination: string): Promise<void> {
     if (!stats.isDirectory()) return;
     for (let at = dirname(destination); ; at = dirname(at)) {
-      const above = await this.#statIfThere(at);
+      const above = await this.#statIfThere(at, true);
       if (above && same(above, stats))
         throw operationError(
           "ERR_FS_CP_EINVAL",

@@ -29,6 +29,7 @@ import { Dir, openDirectory, readDirents, readNames } from "./directory.ts";
 import type { NameEncoding } from "./directory.ts";
 import { decode, encode } from "./encoding.ts";
 import {
+  FsError,
   argumentTypeError,
   argumentValueError,
   failedWith,
@@ -112,7 +113,11 @@ export class Operations {
     if (typeof name === "number") bytes = await readWhole(this.files, name, signal);
     else {
       const fd = await this.files.open(name, flags, 0o666, { signal });
-      bytes = await this.files.using(fd, () => readWhole(this.files, fd, signal));
+      bytes = await this.files
+        .using(fd, () => readWhole(this.files, fd, signal))
+        .catch((error: unknown) => {
+          throw withPath(error, name);
+        });
     }
     return encoding === undefined || encoding === "buffer" ? bytes : decode(bytes, encoding);
   }
@@ -499,6 +504,10 @@ export class Operations {
     return this.files.futimes(toDescriptor(fd), toSeconds(atime), toSeconds(mtime));
   }
 }
+
+/** The same error, telling of a file. */
+const withPath = (error: unknown, name: Name) =>
+  error instanceof FsError ? new FsError(error.errno, error.syscall, toText(name)) : error;
 
 const toText = (name: Name) => (typeof name === "string" ? name : decode(name));
 

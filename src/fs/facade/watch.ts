@@ -18,11 +18,10 @@ import {
   IN_ONLYDIR,
   IN_Q_OVERFLOW,
 } from "../../abi/constants/inotify.ts";
-import { DT_DIR } from "../../abi/constants/stat.ts";
 import { errno } from "../../abi/errno.ts";
 import { InotifyEvent } from "../../abi/structs/io.ts";
+import { readDirectory } from "../directory.ts";
 import type { Name } from "./arguments.ts";
-import { scan } from "./directory.ts";
 import { Emitter } from "./emitter.ts";
 import { decode } from "./encoding.ts";
 import type { Encoding } from "./encoding.ts";
@@ -84,20 +83,13 @@ export class Watch {
   }
 
   /** Settles when all is set up. What is done with the files from this call on is told. */
-  static async start(
+  static start(
     files: Files,
     path: Name,
     encoding: Encoding | "buffer",
     recursive: boolean,
   ): Promise<Watch> {
-    const watch = await files.first(() => Watch.#open(files, path, encoding, recursive));
-    try {
-      if (recursive) await watch.#addBelow("");
-      return watch;
-    } catch (error) {
-      await files.close(watch.#fd).catch(() => {});
-      throw error;
-    }
+    return files.first(() => Watch.#open(files, path, encoding, recursive));
   }
 
   static async #open(
@@ -113,6 +105,7 @@ export class Watch {
       const watch = new Watch(files, fd, path, encoding, recursive);
       try {
         await watch.#add("", 0);
+        if (recursive) await watch.#addBelow("");
         return watch;
       } catch (error) {
         await process.close(fd).catch(() => {});
@@ -129,12 +122,16 @@ export class Watch {
     this.#places.set(wd, place);
   }
 
-  async #addBelow(place: Name): Promise<void> {
+  /** @param told of all that is there already */
+  async #addBelow(place: Name, told?: (place: Name) => void): Promise<void> {
     const path = place.length ? append(this.#path, place) : this.#path;
     try {
       if (place.length) await this.#add(place, IN_ONLYDIR | IN_DONT_FOLLOW);
-      for (const { name, type } of await scan(this.#files, path, "buffer"))
-        if (type === DT_DIR) await this.#addBelow(append(place, name));
+      for (const { rawName, type } of await readDirectory(this.#files.process, path)) {
+        const below = append(place, rawName);
+        told?.(below);
+        if (type === "directory") await this.#addBelow(below, told);
+      }
     } catch (error) {
       // It went away meanwhile, or is no directory.
       if (!failedWith(error, errno.ENOENT, errno.ENOTDIR)) throw translated(error, "watch", path);
@@ -168,13 +165,19 @@ export class Watch {
       const place = this.#places.get(wd);
       if (place === undefined && !(mask & IN_Q_OVERFLOW)) continue;
       const name = length ? bytes.slice(start, bytes.indexOf(0, start)) : null;
+      let made: Name | undefined;
       const where = name ? append(place ?? "", name) : place;
       if (this.#recursive && name && mask & IN_ISDIR && mask & (IN_CREATE | IN_MOVED_TO))
-        await this.#addBelow(where!);
+        made = where;
       // A directory below tells its parent's watch of its own end.
       if (place?.length && !name) continue;
       if (mask & CHANGES) told({ eventType: "change", filename: this.#shown(where) });
       if (mask & MASK & ~CHANGES) told({ eventType: "rename", filename: this.#shown(where) });
+      // What was made in it before it was watched is told of now.
+      if (made)
+        await this.#addBelow(made, (below) =>
+          told({ eventType: "rename", filename: this.#shown(below) }),
+        );
     }
   }
 
