@@ -60,6 +60,11 @@ const MAX_SEGMENTS = QUEUE_SIZE - 2;
 const MAX_SEGMENT_BYTES = 4 << 20;
 /** What asynchronous requests may hold in private buffers; further ones stay in the queue. */
 const MAX_STAGED_BYTES = 32 << 20;
+/**
+ * Largest disk. The page cache numbers pages with a word of 32 bits: two that are 16 TiB apart would
+ * be one, and writing to one would overwrite the other (MAX_LFS_FILESIZE in include/linux/fs.h).
+ */
+const MAX_DISK_BYTES = (2 ** 32 - 1) * 4096;
 /** Ranges of a request to discard or to write zeroes. */
 const MAX_RANGES = 64;
 const MAX_DISCARD_SECTORS = 1 << 22;
@@ -157,6 +162,11 @@ export class VirtioBlock extends VirtioDevice {
 
   #fillConfig(): void {
     const { disk, configView: config } = this;
+    if (disk.sizeBytes > MAX_DISK_BYTES)
+      throw new InvalidOptionError(
+        "disk",
+        `${disk.sizeBytes} bytes are more than the ${MAX_DISK_BYTES} (16 TiB) that a kernel of 32 bits can tell apart: attach a part of it`,
+      );
     const blockBytes = checkBlockSize(disk.blockSizeBytes);
     const physicalBytes = disk.physicalBlockSizeBytes ?? blockBytes;
     const exponent = Math.log2(physicalBytes / blockBytes);
@@ -181,9 +191,10 @@ export class VirtioBlock extends VirtioDevice {
     this.#fillCapacity();
   }
 
-  /** Whole blocks only. */
+  /** Whole blocks only, and of a disk that has grown too large the part that can be told apart. */
   #fillCapacity(): void {
-    const { sizeBytes, blockSizeBytes } = this.disk;
+    const { blockSizeBytes } = this.disk;
+    const sizeBytes = Math.min(this.disk.sizeBytes, MAX_DISK_BYTES);
     const sectors = Math.floor(sizeBytes / blockSizeBytes) * (blockSizeBytes / SECTOR_BYTES);
     this.configView.setBigUint64(CONFIG.capacity, BigInt(sectors), true);
   }

@@ -83,7 +83,7 @@ export function sampleTree(folder: string): string {
 
 export function emptyImage(path: string, mib: number): string {
   writeFileSync(path, "");
-  truncateSync(path, mib << 20);
+  truncateSync(path, mib * 2 ** 20);
   return path;
 }
 
