@@ -390,6 +390,8 @@ suite("ext without a kernel", () => {
       ],
       [/orphan_file needs has_journal/, { features: { orphan_file: true, has_journal: false } }],
       [/rootUid/, { rootUid: -1 }],
+      [/rootGid/, { rootGid: 2 ** 32 - 1 }],
+      [/rootGid.*1.5 is no whole number/, { rootGid: 1.5 }],
       [/startBytes.*100/, { startBytes: 100 }],
       [/beyond the disk's end/, { startBytes: MIB, sizeBytes: 64 * MIB }],
     ];

@@ -157,6 +157,13 @@ function powerOfTwo(option: string, value: number, least: number, most: number):
   return value;
 }
 
+/** A user or a group; the greatest number means none to the kernel. */
+function owner(option: string, id: number): number {
+  if (!Number.isInteger(within(option, id, 0, MAX_U32 - 1)))
+    throw invalid(option, `${id} is no whole number`);
+  return id;
+}
+
 /** Hand a file system of at most so many blocks to an image; undefined if they are too few. */
 function build(plan: Plan, blocks: number, image: ImageWriter): Geometry | undefined {
   const { options, blockBytes, inodeBytes, identity } = plan;
@@ -210,8 +217,8 @@ function fill(volume: ExtVolume, plan: Plan, journalBlocks: number): void {
   const { features, geometry } = volume;
   if (geometry.reservedDescriptorBlocks) addResizeInode(volume);
   else features.turnOff("resize_inode");
-  const uid = within("rootUid", options.rootUid ?? 0, 0, MAX_U32);
-  const gid = within("rootGid", options.rootGid ?? 0, 0, MAX_U32);
+  const uid = owner("rootUid", options.rootUid ?? 0);
+  const gid = owner("rootGid", options.rootGid ?? 0);
   const owned = addDirectories(volume, uid, gid);
   const journal = journalBlocks
     ? addJournal(volume, journalBlocks, identity.journalSequence)

@@ -1,6 +1,7 @@
 // An ext file system while it is made: which blocks are in use by what, and its inodes.
 //
-// Invariants: what #space has in use is either a structure of a group, or of an inode in #inodes.
+// Invariants: each block that `space` has in use is a structure of a group, or belongs to an inode in
+// `inodes`, which are all in the first group.
 
 import { crc32c } from "../checksum.ts";
 import type { ImageWriter } from "../image-writer.ts";
