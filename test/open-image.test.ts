@@ -88,6 +88,11 @@ test("volumes are found by number, label and UUID", async () => {
   await using image = await openImage(partitioned(folder.path), { readOnly: true });
   assert.deepEqual(image.volumes.map(String), ['1 (vfat "BOOT")', '2 (ext4 "small")']);
   const root = image.volume(2);
+  const [disk] = image.roots;
+  assert.deepEqual(disk.children, image.volumes);
+  assert.equal(root.parent, disk);
+  assert.equal(disk.parent, null);
+  assert.equal(disk.sizeBytes, image.devices[0].sizeBytes);
   assert.equal(image.volume("small"), root);
   assert.equal(image.volume(root.uuid), root);
   assert.throws(() => image.volume(), {

@@ -10,6 +10,7 @@ import type { BlockDevice } from "../fs/block-device.ts";
 import { scanBtrfs } from "../fs/btrfs.ts";
 import { knownTypes } from "../fs/mount.ts";
 import { listVolumes } from "../fs/volumes.ts";
+import type { VolumeFacts } from "../fs/volumes.ts";
 import { Kernel } from "../kernel.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { Profile } from "../platform/image.ts";
@@ -68,6 +69,7 @@ export async function openImage(
 interface Attached extends AsyncDisposable {
   readonly kernel: Kernel;
   readonly devices: readonly BlockDevice[];
+  readonly roots: readonly Volume[];
   readonly volumes: readonly Volume[];
 }
 
@@ -78,11 +80,17 @@ async function attachAll(
 ): Promise<Attached> {
   await using stack = new AsyncDisposableStack();
   const devices: BlockDevice[] = [];
+  const roots: Volume[] = [];
   const volumes: Volume[] = [];
   for (const disk of sources) {
     const device = stack.use(await attachDisk(kernel, disk, options));
     devices.push(device);
-    for (const facts of await listVolumes(kernel, device)) volumes.push(new Volume(kernel, facts));
+    const facts = await listVolumes(kernel, device);
+    const whole = facts.find(({ number }) => number === 0);
+    const root = new Volume(kernel, whole ?? wholeOf(device));
+    roots.push(root);
+    if (whole) volumes.push(root);
+    for (const part of facts) if (part !== whole) volumes.push(new Volume(kernel, part, root));
   }
   const members = volumes.filter(({ type }) => type === "btrfs");
   if (sources.length > 1)
@@ -91,7 +99,12 @@ async function attachAll(
       members.map(({ path }) => path),
     );
   const whole = stack.move();
-  return { kernel, devices, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+  return { kernel, devices, roots, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+}
+
+/** A disk that holds nothing but partitions. */
+function wholeOf({ path, sizeBytes }: BlockDevice): VolumeFacts {
+  return { number: 0, path, startBytes: 0, sizeBytes, partition: null, content: null };
 }
 
 async function attachToNewKernel(
@@ -113,9 +126,9 @@ async function bootWith(
   const { memoryMiB = DEFAULT_MEMORY_MIB } = options;
   const kernel = stack.use(await Kernel.boot({ image: profile, memoryMiB }));
   // Halting unmounts before it lets go of the disks: they need not be detached.
-  const { devices, volumes } = await attachAll(kernel, sources, options);
+  const { devices, roots, volumes } = await attachAll(kernel, sources, options);
   const whole = stack.move();
-  return { kernel, devices, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+  return { kernel, devices, roots, volumes, [Symbol.asyncDispose]: () => whole.disposeAsync() };
 }
 
 /** Whether a file system is there that this kernel cannot mount. */
@@ -134,7 +147,15 @@ export class Image implements AsyncDisposable {
   readonly kernel: Kernel;
   /** The disks, as the kernel has them, in the order in which they were given. */
   readonly devices: readonly BlockDevice[];
-  /** What is on the disks, by disk and by number: partitions, or the whole of a disk. */
+  /**
+   * The disks again, as trees of what lies on what: a disk, and its partitions as its
+   * {@link Volume.children}.
+   */
+  readonly roots: readonly Volume[];
+  /**
+   * What may have a file system, by disk and by number: the partitions, and the whole of a disk that
+   * has none or that has a superblock all the same.
+   */
   readonly volumes: readonly Volume[];
   readonly #dispose: () => Promise<void>;
   #closed: Promise<void> | null = null;
@@ -143,6 +164,7 @@ export class Image implements AsyncDisposable {
   constructor(attached: Omit<Attached, typeof Symbol.asyncDispose>, dispose: () => Promise<void>) {
     this.kernel = attached.kernel;
     this.devices = attached.devices;
+    this.roots = attached.roots;
     this.volumes = attached.volumes;
     this.#dispose = dispose;
   }

@@ -1,4 +1,4 @@
-// A volume of an image: a partition or a whole disk, to be mounted.
+// A volume of an image: a whole disk, or a partition of it, to be mounted.
 
 import type { Partition } from "../fs/block-device.ts";
 import { mount } from "../fs/mount.ts";
@@ -24,9 +24,14 @@ export class Volume implements VolumeFacts {
   readonly sizeBytes: number;
   readonly partition: Partition | null;
   readonly content: Content | null;
+  /** What this one lies on: the whole disk of a partition; null if it is a disk itself. */
+  readonly parent: Volume | null;
+  readonly #children: Volume[] = [];
 
   /** @internal Use {@link openImage}. */
-  constructor(kernel: Kernel, facts: VolumeFacts) {
+  constructor(kernel: Kernel, facts: VolumeFacts, parent: Volume | null = null) {
+    this.parent = parent;
+    if (parent) parent.#children.push(this);
     this.#kernel = kernel;
     this.number = facts.number;
     this.path = facts.path;
@@ -34,6 +39,11 @@ export class Volume implements VolumeFacts {
     this.sizeBytes = facts.sizeBytes;
     this.partition = facts.partition;
     this.content = facts.content;
+  }
+
+  /** The volumes that lie on this one, by number: the partitions of a disk. */
+  get children(): readonly Volume[] {
+    return this.#children;
   }
 
   /** E.g. `ext4`; undefined if nothing is known of what it holds. */
