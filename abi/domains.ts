@@ -143,7 +143,13 @@ export const domains: readonly Domain[] = [
   {
     name: "if_link",
     about: "Interfaces: flags and the attributes of links.",
-    headers: ["linux/if_link.h", "linux/if.h", "linux/if_bridge.h", "linux/if_vlan.h"],
+    headers: [
+      "linux/if_link.h",
+      "linux/if.h",
+      "linux/if_bridge.h",
+      "linux/if_vlan.h",
+      "linux/if_bonding.h",
+    ],
   },
   {
     name: "if_tunnel",
@@ -153,18 +159,29 @@ export const domains: readonly Domain[] = [
   },
   {
     name: "pkt_sched",
-    about: "Queueing disciplines and classifiers.",
-    headers: ["linux/pkt_sched.h", "linux/pkt_cls.h"],
+    about: "Queueing disciplines, classifiers and actions.",
+    headers: [
+      "linux/pkt_sched.h",
+      "linux/pkt_cls.h",
+      "linux/gen_stats.h",
+      "linux/tc_act/tc_gact.h",
+      "linux/tc_act/tc_mirred.h",
+    ],
   },
   {
     name: "netfilter",
-    about: "Netfilter hooks, nfnetlink, nf_tables.",
+    about: "Netfilter hooks, nfnetlink, nf_tables, NAT, connection tracking.",
     headers: [
       "linux/netfilter.h",
       "linux/netfilter_ipv4.h",
       "linux/netfilter_ipv6.h",
       "linux/netfilter/nfnetlink.h",
       "linux/netfilter/nf_tables.h",
+      "linux/netfilter/nf_nat.h",
+      "linux/netfilter/nf_conntrack_common.h",
+      "linux/netfilter/nf_conntrack_tcp.h",
+      "linux/netfilter/nf_conntrack_tuple_common.h",
+      "linux/netfilter/nfnetlink_conntrack.h",
     ],
   },
   {
@@ -175,6 +192,8 @@ export const domains: readonly Domain[] = [
       "linux/inet_diag.h",
       "linux/unix_diag.h",
       "linux/netlink_diag.h",
+      "linux/packet_diag.h",
+      "linux/vm_sockets_diag.h",
     ],
   },
   {
@@ -183,6 +202,12 @@ export const domains: readonly Domain[] = [
     headers: ["linux/ethtool.h"],
     only: /^(ETHTOOL_|SPEED_|DUPLEX_|ETH_(SS|FLAG)_|WAKE_)/,
   },
+  {
+    name: "ethtool_netlink",
+    about: "ethtool, by generic netlink.",
+    headers: ["linux/ethtool_netlink.h"],
+  },
+  { name: "wireguard", about: "WireGuard, by generic netlink.", headers: ["linux/wireguard.h"] },
   { name: "vsock", about: "Sockets to virtual machines.", headers: ["linux/vm_sockets.h"] },
   {
     name: "mman",

@@ -109,7 +109,9 @@ export const recordDomains: readonly RecordDomain[] = [
     headers: list(`linux/netlink.h linux/genetlink.h linux/rtnetlink.h linux/neighbour.h
       linux/if_addr.h linux/if_link.h linux/if_bridge.h linux/fib_rules.h linux/nexthop.h
       linux/pkt_sched.h linux/pkt_cls.h linux/sock_diag.h linux/inet_diag.h linux/unix_diag.h
-      linux/netfilter/nfnetlink.h linux/ethtool.h linux/if_tun.h linux/if_tunnel.h`),
+      linux/netfilter/nfnetlink.h linux/ethtool.h linux/if_tun.h linux/if_tunnel.h linux/if_vlan.h
+      linux/gen_stats.h linux/tc_act/tc_gact.h linux/tc_act/tc_mirred.h linux/packet_diag.h
+      linux/netlink_diag.h`),
     records: list(`nlmsghdr nlmsgerr nlattr nl_pktinfo nla_bitfield32 genlmsghdr rtattr rtgenmsg
       rtmsg rtnexthop rtvia ifinfomsg ifaddrmsg ifa_cacheinfo rta_cacheinfo prefixmsg ndmsg
       ndt_stats ndtmsg nda_cacheinfo tcmsg tcamsg if_stats_msg rtnl_link_stats rtnl_link_stats64
@@ -118,7 +120,13 @@ export const recordDomains: readonly RecordDomain[] = [
       tc_netem_corr tc_netem_reorder tc_netem_corrupt tc_htb_opt tc_htb_glob tc_u32_sel tc_u32_key
       sock_diag_req inet_diag_sockid inet_diag_req_v2 inet_diag_msg inet_diag_meminfo
       unix_diag_req unix_diag_msg nfgenmsg ethtool_cmd ethtool_drvinfo ethtool_value
-      ethtool_link_settings tun_pi tun_filter`),
+      ethtool_link_settings tun_pi tun_filter fib_rule_port_range fib_rule_uid_range
+      rta_session ifla_vlan_flags ifla_vlan_qos_mapping ifla_port_vsi gnet_stats_basic
+      gnet_stats_rate_est gnet_stats_rate_est64 gnet_stats_queue tc_red_qopt tc_sfq_qopt
+      tc_sfq_qopt_v1 tc_drr_stats tc_netem_gimodel tc_netem_gemodel tc_netem_rate tc_netem_slot
+      tc_htb_xstats tc_fq_qd_stats tc_fq_codel_xstats tc_police tc_gact tc_mirred
+      unix_diag_vfs unix_diag_rqlen tcpvegas_info tcp_dctcp_info tcp_bbr_info packet_diag_req
+      packet_diag_msg netlink_diag_req netlink_diag_msg`),
   },
   {
     name: "virtio",

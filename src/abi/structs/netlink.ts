@@ -3552,6 +3552,1778 @@ export class TunFilter extends Struct {
   // addr: unsigned char[] follows, see offsets
 }
 
+/** `struct fib_rule_port_range`, 4 bytes, aligned to 2. */
+export class FibRulePortRange extends Struct {
+  static readonly size = 4;
+  static readonly offsets = {
+    start: 0,
+    end: 2,
+  } as const;
+
+  get start(): number {
+    return this._view.getUint16(this._at, true);
+  }
+
+  set start(value: number) {
+    this._view.setUint16(this._at, value, true);
+  }
+
+  get end(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set end(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+}
+
+/** `struct fib_rule_uid_range`, 8 bytes, aligned to 4. */
+export class FibRuleUidRange extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    start: 0,
+    end: 4,
+  } as const;
+
+  get start(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set start(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get end(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set end(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** The member `ports` of {@link RtaSessionU}, 4 bytes, aligned to 2. */
+export class RtaSessionUPorts extends Struct {
+  static readonly size = 4;
+  static readonly offsets = {
+    sport: 0,
+    dport: 2,
+  } as const;
+
+  get sport(): number {
+    return this._view.getUint16(this._at, true);
+  }
+
+  set sport(value: number) {
+    this._view.setUint16(this._at, value, true);
+  }
+
+  get dport(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set dport(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+}
+
+/** The member `icmpt` of {@link RtaSessionU}, 4 bytes, aligned to 2. */
+export class RtaSessionUIcmpt extends Struct {
+  static readonly size = 4;
+  static readonly offsets = {
+    type: 0,
+    code: 1,
+    ident: 2,
+  } as const;
+
+  get type(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set type(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get code(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set code(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get ident(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set ident(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+}
+
+/** The member `u` of {@link RtaSession}, 4 bytes, aligned to 4. */
+export class RtaSessionU extends Struct {
+  static readonly size = 4;
+  static readonly offsets = {
+    ports: 0,
+    icmpt: 0,
+    spi: 0,
+  } as const;
+
+  get ports(): RtaSessionUPorts {
+    return new RtaSessionUPorts(this._view, this._at);
+  }
+
+  get icmpt(): RtaSessionUIcmpt {
+    return new RtaSessionUIcmpt(this._view, this._at);
+  }
+
+  get spi(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set spi(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+}
+
+/** `struct rta_session`, 8 bytes, aligned to 4. */
+export class RtaSession extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    proto: 0,
+    pad1: 1,
+    pad2: 2,
+    u: 4,
+  } as const;
+
+  get proto(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set proto(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get pad1(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set pad1(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get pad2(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set pad2(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+
+  get u(): RtaSessionU {
+    return new RtaSessionU(this._view, this._at + 4);
+  }
+}
+
+/** `struct ifla_vlan_flags`, 8 bytes, aligned to 4. */
+export class IflaVlanFlags extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    flags: 0,
+    mask: 4,
+  } as const;
+
+  get flags(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set flags(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get mask(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set mask(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct ifla_vlan_qos_mapping`, 8 bytes, aligned to 4. */
+export class IflaVlanQosMapping extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    from: 0,
+    to: 4,
+  } as const;
+
+  get from(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set from(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get to(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set to(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct ifla_port_vsi`, 8 bytes, aligned to 1. */
+export class IflaPortVsi extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    vsi_mgr_id: 0,
+    vsi_type_id: 1,
+    vsi_type_version: 4,
+    pad: 5,
+  } as const;
+
+  get vsi_mgr_id(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set vsi_mgr_id(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  /** `unsigned char[3]` */
+  get vsi_type_id(): Uint8Array {
+    return this._bytes(1, 3);
+  }
+
+  set vsi_type_id(value: Uint8Array) {
+    this._setBytes(1, 3, value);
+  }
+
+  get vsi_type_version(): number {
+    return this._view.getUint8(this._at + 4);
+  }
+
+  set vsi_type_version(value: number) {
+    this._view.setUint8(this._at + 4, value);
+  }
+
+  /** `unsigned char[3]` */
+  get pad(): Uint8Array {
+    return this._bytes(5, 3);
+  }
+
+  set pad(value: Uint8Array) {
+    this._setBytes(5, 3, value);
+  }
+}
+
+/** `struct gnet_stats_basic`, 16 bytes, aligned to 8. */
+export class GnetStatsBasic extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    bytes_: 0,
+    packets: 8,
+  } as const;
+
+  get bytes_(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set bytes_(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get packets(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set packets(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+}
+
+/** `struct gnet_stats_rate_est`, 8 bytes, aligned to 4. */
+export class GnetStatsRateEst extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    bps: 0,
+    pps: 4,
+  } as const;
+
+  get bps(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set bps(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get pps(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set pps(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct gnet_stats_rate_est64`, 16 bytes, aligned to 8. */
+export class GnetStatsRateEst64 extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    bps: 0,
+    pps: 8,
+  } as const;
+
+  get bps(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set bps(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get pps(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set pps(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+}
+
+/** `struct gnet_stats_queue`, 20 bytes, aligned to 4. */
+export class GnetStatsQueue extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    qlen: 0,
+    backlog: 4,
+    drops: 8,
+    requeues: 12,
+    overlimits: 16,
+  } as const;
+
+  get qlen(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set qlen(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get backlog(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set backlog(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get drops(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set drops(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get requeues(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set requeues(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get overlimits(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set overlimits(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+}
+
+/** `struct tc_red_qopt`, 16 bytes, aligned to 4. */
+export class TcRedQopt extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    limit: 0,
+    qth_min: 4,
+    qth_max: 8,
+    Wlog: 12,
+    Plog: 13,
+    Scell_log: 14,
+    flags: 15,
+  } as const;
+
+  get limit(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set limit(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get qth_min(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set qth_min(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get qth_max(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set qth_max(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get Wlog(): number {
+    return this._view.getUint8(this._at + 12);
+  }
+
+  set Wlog(value: number) {
+    this._view.setUint8(this._at + 12, value);
+  }
+
+  get Plog(): number {
+    return this._view.getUint8(this._at + 13);
+  }
+
+  set Plog(value: number) {
+    this._view.setUint8(this._at + 13, value);
+  }
+
+  get Scell_log(): number {
+    return this._view.getUint8(this._at + 14);
+  }
+
+  set Scell_log(value: number) {
+    this._view.setUint8(this._at + 14, value);
+  }
+
+  get flags(): number {
+    return this._view.getUint8(this._at + 15);
+  }
+
+  set flags(value: number) {
+    this._view.setUint8(this._at + 15, value);
+  }
+}
+
+/** `struct tc_sfq_qopt`, 20 bytes, aligned to 4. */
+export class TcSfqQopt extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    quantum: 0,
+    perturb_period: 4,
+    limit: 8,
+    divisor: 12,
+    flows: 16,
+  } as const;
+
+  get quantum(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set quantum(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get perturb_period(): number {
+    return this._view.getInt32(this._at + 4, true);
+  }
+
+  set perturb_period(value: number) {
+    this._view.setInt32(this._at + 4, value, true);
+  }
+
+  get limit(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set limit(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get divisor(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set divisor(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get flows(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set flows(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+}
+
+/** `struct tc_sfq_qopt_v1`, 72 bytes, aligned to 4. */
+export class TcSfqQoptV1 extends Struct {
+  static readonly size = 72;
+  static readonly offsets = {
+    v0: 0,
+    depth: 20,
+    headdrop: 24,
+    limit: 28,
+    qth_min: 32,
+    qth_max: 36,
+    Wlog: 40,
+    Plog: 41,
+    Scell_log: 42,
+    flags: 43,
+    max_P: 44,
+    stats: 48,
+  } as const;
+
+  get v0(): TcSfqQopt {
+    return new TcSfqQopt(this._view, this._at);
+  }
+
+  get depth(): number {
+    return this._view.getUint32(this._at + 20, true);
+  }
+
+  set depth(value: number) {
+    this._view.setUint32(this._at + 20, value, true);
+  }
+
+  get headdrop(): number {
+    return this._view.getUint32(this._at + 24, true);
+  }
+
+  set headdrop(value: number) {
+    this._view.setUint32(this._at + 24, value, true);
+  }
+
+  get limit(): number {
+    return this._view.getUint32(this._at + 28, true);
+  }
+
+  set limit(value: number) {
+    this._view.setUint32(this._at + 28, value, true);
+  }
+
+  get qth_min(): number {
+    return this._view.getUint32(this._at + 32, true);
+  }
+
+  set qth_min(value: number) {
+    this._view.setUint32(this._at + 32, value, true);
+  }
+
+  get qth_max(): number {
+    return this._view.getUint32(this._at + 36, true);
+  }
+
+  set qth_max(value: number) {
+    this._view.setUint32(this._at + 36, value, true);
+  }
+
+  get Wlog(): number {
+    return this._view.getUint8(this._at + 40);
+  }
+
+  set Wlog(value: number) {
+    this._view.setUint8(this._at + 40, value);
+  }
+
+  get Plog(): number {
+    return this._view.getUint8(this._at + 41);
+  }
+
+  set Plog(value: number) {
+    this._view.setUint8(this._at + 41, value);
+  }
+
+  get Scell_log(): number {
+    return this._view.getUint8(this._at + 42);
+  }
+
+  set Scell_log(value: number) {
+    this._view.setUint8(this._at + 42, value);
+  }
+
+  get flags(): number {
+    return this._view.getUint8(this._at + 43);
+  }
+
+  set flags(value: number) {
+    this._view.setUint8(this._at + 43, value);
+  }
+
+  get max_P(): number {
+    return this._view.getUint32(this._at + 44, true);
+  }
+
+  set max_P(value: number) {
+    this._view.setUint32(this._at + 44, value, true);
+  }
+
+  get stats(): TcSfqredStats {
+    return new TcSfqredStats(this._view, this._at + 48);
+  }
+}
+
+/** `struct tc_drr_stats`, 4 bytes, aligned to 4. */
+export class TcDrrStats extends Struct {
+  static readonly size = 4;
+  static readonly offsets = {
+    deficit: 0,
+  } as const;
+
+  get deficit(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set deficit(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+}
+
+/** `struct tc_netem_gimodel`, 20 bytes, aligned to 4. */
+export class TcNetemGimodel extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    p13: 0,
+    p31: 4,
+    p32: 8,
+    p14: 12,
+    p23: 16,
+  } as const;
+
+  get p13(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set p13(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get p31(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set p31(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get p32(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set p32(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get p14(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set p14(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get p23(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set p23(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+}
+
+/** `struct tc_netem_gemodel`, 16 bytes, aligned to 4. */
+export class TcNetemGemodel extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    p: 0,
+    r: 4,
+    h: 8,
+    k1: 12,
+  } as const;
+
+  get p(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set p(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get r(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set r(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get h(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set h(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get k1(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set k1(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+}
+
+/** `struct tc_netem_rate`, 16 bytes, aligned to 4. */
+export class TcNetemRate extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    rate: 0,
+    packet_overhead: 4,
+    cell_size: 8,
+    cell_overhead: 12,
+  } as const;
+
+  get rate(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set rate(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get packet_overhead(): number {
+    return this._view.getInt32(this._at + 4, true);
+  }
+
+  set packet_overhead(value: number) {
+    this._view.setInt32(this._at + 4, value, true);
+  }
+
+  get cell_size(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set cell_size(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get cell_overhead(): number {
+    return this._view.getInt32(this._at + 12, true);
+  }
+
+  set cell_overhead(value: number) {
+    this._view.setInt32(this._at + 12, value, true);
+  }
+}
+
+/** `struct tc_netem_slot`, 40 bytes, aligned to 8. */
+export class TcNetemSlot extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    min_delay: 0,
+    max_delay: 8,
+    max_packets: 16,
+    max_bytes: 20,
+    dist_delay: 24,
+    dist_jitter: 32,
+  } as const;
+
+  get min_delay(): bigint {
+    return this._view.getBigInt64(this._at, true);
+  }
+
+  set min_delay(value: bigint) {
+    this._view.setBigInt64(this._at, value, true);
+  }
+
+  get max_delay(): bigint {
+    return this._view.getBigInt64(this._at + 8, true);
+  }
+
+  set max_delay(value: bigint) {
+    this._view.setBigInt64(this._at + 8, value, true);
+  }
+
+  get max_packets(): number {
+    return this._view.getInt32(this._at + 16, true);
+  }
+
+  set max_packets(value: number) {
+    this._view.setInt32(this._at + 16, value, true);
+  }
+
+  get max_bytes(): number {
+    return this._view.getInt32(this._at + 20, true);
+  }
+
+  set max_bytes(value: number) {
+    this._view.setInt32(this._at + 20, value, true);
+  }
+
+  get dist_delay(): bigint {
+    return this._view.getBigInt64(this._at + 24, true);
+  }
+
+  set dist_delay(value: bigint) {
+    this._view.setBigInt64(this._at + 24, value, true);
+  }
+
+  get dist_jitter(): bigint {
+    return this._view.getBigInt64(this._at + 32, true);
+  }
+
+  set dist_jitter(value: bigint) {
+    this._view.setBigInt64(this._at + 32, value, true);
+  }
+}
+
+/** `struct tc_htb_xstats`, 20 bytes, aligned to 4. */
+export class TcHtbXstats extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    lends: 0,
+    borrows: 4,
+    giants: 8,
+    tokens: 12,
+    ctokens: 16,
+  } as const;
+
+  get lends(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set lends(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get borrows(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set borrows(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get giants(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set giants(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get tokens(): number {
+    return this._view.getInt32(this._at + 12, true);
+  }
+
+  set tokens(value: number) {
+    this._view.setInt32(this._at + 12, value, true);
+  }
+
+  get ctokens(): number {
+    return this._view.getInt32(this._at + 16, true);
+  }
+
+  set ctokens(value: number) {
+    this._view.setInt32(this._at + 16, value, true);
+  }
+}
+
+/** `struct tc_fq_qd_stats`, 152 bytes, aligned to 8. */
+export class TcFqQdStats extends Struct {
+  static readonly size = 152;
+  static readonly offsets = {
+    gc_flows: 0,
+    highprio_packets: 8,
+    tcp_retrans: 16,
+    throttled: 24,
+    flows_plimit: 32,
+    pkts_too_long: 40,
+    allocation_errors: 48,
+    time_next_delayed_flow: 56,
+    flows: 64,
+    inactive_flows: 68,
+    throttled_flows: 72,
+    unthrottle_latency_ns: 76,
+    ce_mark: 80,
+    horizon_drops: 88,
+    horizon_caps: 96,
+    fastpath_packets: 104,
+    band_drops: 112,
+    band_pkt_count: 136,
+    pad: 148,
+  } as const;
+
+  get gc_flows(): bigint {
+    return this._view.getBigUint64(this._at, true);
+  }
+
+  set gc_flows(value: bigint) {
+    this._view.setBigUint64(this._at, value, true);
+  }
+
+  get highprio_packets(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set highprio_packets(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  get tcp_retrans(): bigint {
+    return this._view.getBigUint64(this._at + 16, true);
+  }
+
+  set tcp_retrans(value: bigint) {
+    this._view.setBigUint64(this._at + 16, value, true);
+  }
+
+  get throttled(): bigint {
+    return this._view.getBigUint64(this._at + 24, true);
+  }
+
+  set throttled(value: bigint) {
+    this._view.setBigUint64(this._at + 24, value, true);
+  }
+
+  get flows_plimit(): bigint {
+    return this._view.getBigUint64(this._at + 32, true);
+  }
+
+  set flows_plimit(value: bigint) {
+    this._view.setBigUint64(this._at + 32, value, true);
+  }
+
+  get pkts_too_long(): bigint {
+    return this._view.getBigUint64(this._at + 40, true);
+  }
+
+  set pkts_too_long(value: bigint) {
+    this._view.setBigUint64(this._at + 40, value, true);
+  }
+
+  get allocation_errors(): bigint {
+    return this._view.getBigUint64(this._at + 48, true);
+  }
+
+  set allocation_errors(value: bigint) {
+    this._view.setBigUint64(this._at + 48, value, true);
+  }
+
+  get time_next_delayed_flow(): bigint {
+    return this._view.getBigInt64(this._at + 56, true);
+  }
+
+  set time_next_delayed_flow(value: bigint) {
+    this._view.setBigInt64(this._at + 56, value, true);
+  }
+
+  get flows(): number {
+    return this._view.getUint32(this._at + 64, true);
+  }
+
+  set flows(value: number) {
+    this._view.setUint32(this._at + 64, value, true);
+  }
+
+  get inactive_flows(): number {
+    return this._view.getUint32(this._at + 68, true);
+  }
+
+  set inactive_flows(value: number) {
+    this._view.setUint32(this._at + 68, value, true);
+  }
+
+  get throttled_flows(): number {
+    return this._view.getUint32(this._at + 72, true);
+  }
+
+  set throttled_flows(value: number) {
+    this._view.setUint32(this._at + 72, value, true);
+  }
+
+  get unthrottle_latency_ns(): number {
+    return this._view.getUint32(this._at + 76, true);
+  }
+
+  set unthrottle_latency_ns(value: number) {
+    this._view.setUint32(this._at + 76, value, true);
+  }
+
+  get ce_mark(): bigint {
+    return this._view.getBigUint64(this._at + 80, true);
+  }
+
+  set ce_mark(value: bigint) {
+    this._view.setBigUint64(this._at + 80, value, true);
+  }
+
+  get horizon_drops(): bigint {
+    return this._view.getBigUint64(this._at + 88, true);
+  }
+
+  set horizon_drops(value: bigint) {
+    this._view.setBigUint64(this._at + 88, value, true);
+  }
+
+  get horizon_caps(): bigint {
+    return this._view.getBigUint64(this._at + 96, true);
+  }
+
+  set horizon_caps(value: bigint) {
+    this._view.setBigUint64(this._at + 96, value, true);
+  }
+
+  get fastpath_packets(): bigint {
+    return this._view.getBigUint64(this._at + 104, true);
+  }
+
+  set fastpath_packets(value: bigint) {
+    this._view.setBigUint64(this._at + 104, value, true);
+  }
+
+  /** `unsigned long long[3]` */
+  band_drops(index: number): bigint {
+    return this._view.getBigUint64(this._element(112, 8, 3, index), true);
+  }
+
+  set_band_drops(index: number, value: bigint): void {
+    this._view.setBigUint64(this._element(112, 8, 3, index), value, true);
+  }
+
+  /** `unsigned int[3]` */
+  band_pkt_count(index: number): number {
+    return this._view.getUint32(this._element(136, 4, 3, index), true);
+  }
+
+  set_band_pkt_count(index: number, value: number): void {
+    this._view.setUint32(this._element(136, 4, 3, index), value, true);
+  }
+
+  get pad(): number {
+    return this._view.getUint32(this._at + 148, true);
+  }
+
+  set pad(value: number) {
+    this._view.setUint32(this._at + 148, value, true);
+  }
+}
+
+/** `struct tc_fq_codel_xstats`, 40 bytes, aligned to 4. */
+export class TcFqCodelXstats extends Struct {
+  static readonly size = 40;
+  static readonly offsets = {
+    type: 0,
+    qdisc_stats: 4,
+    class_stats: 4,
+  } as const;
+
+  get type(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set type(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get qdisc_stats(): TcFqCodelQdStats {
+    return new TcFqCodelQdStats(this._view, this._at + 4);
+  }
+
+  get class_stats(): TcFqCodelClStats {
+    return new TcFqCodelClStats(this._view, this._at + 4);
+  }
+}
+
+/** `struct tc_police`, 56 bytes, aligned to 4. */
+export class TcPolice extends Struct {
+  static readonly size = 56;
+  static readonly offsets = {
+    index: 0,
+    action: 4,
+    limit: 8,
+    burst: 12,
+    mtu: 16,
+    rate: 20,
+    peakrate: 32,
+    refcnt: 44,
+    bindcnt: 48,
+    capab: 52,
+  } as const;
+
+  get index(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set index(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get action(): number {
+    return this._view.getInt32(this._at + 4, true);
+  }
+
+  set action(value: number) {
+    this._view.setInt32(this._at + 4, value, true);
+  }
+
+  get limit(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set limit(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get burst(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set burst(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get mtu(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set mtu(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  get rate(): TcRatespec {
+    return new TcRatespec(this._view, this._at + 20);
+  }
+
+  get peakrate(): TcRatespec {
+    return new TcRatespec(this._view, this._at + 32);
+  }
+
+  get refcnt(): number {
+    return this._view.getInt32(this._at + 44, true);
+  }
+
+  set refcnt(value: number) {
+    this._view.setInt32(this._at + 44, value, true);
+  }
+
+  get bindcnt(): number {
+    return this._view.getInt32(this._at + 48, true);
+  }
+
+  set bindcnt(value: number) {
+    this._view.setInt32(this._at + 48, value, true);
+  }
+
+  get capab(): number {
+    return this._view.getUint32(this._at + 52, true);
+  }
+
+  set capab(value: number) {
+    this._view.setUint32(this._at + 52, value, true);
+  }
+}
+
+/** `struct tc_gact`, 20 bytes, aligned to 4. */
+export class TcGact extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    index: 0,
+    capab: 4,
+    action: 8,
+    refcnt: 12,
+    bindcnt: 16,
+  } as const;
+
+  get index(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set index(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get capab(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set capab(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get action(): number {
+    return this._view.getInt32(this._at + 8, true);
+  }
+
+  set action(value: number) {
+    this._view.setInt32(this._at + 8, value, true);
+  }
+
+  get refcnt(): number {
+    return this._view.getInt32(this._at + 12, true);
+  }
+
+  set refcnt(value: number) {
+    this._view.setInt32(this._at + 12, value, true);
+  }
+
+  get bindcnt(): number {
+    return this._view.getInt32(this._at + 16, true);
+  }
+
+  set bindcnt(value: number) {
+    this._view.setInt32(this._at + 16, value, true);
+  }
+}
+
+/** `struct tc_mirred`, 28 bytes, aligned to 4. */
+export class TcMirred extends Struct {
+  static readonly size = 28;
+  static readonly offsets = {
+    index: 0,
+    capab: 4,
+    action: 8,
+    refcnt: 12,
+    bindcnt: 16,
+    eaction: 20,
+    ifindex: 24,
+  } as const;
+
+  get index(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set index(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get capab(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set capab(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get action(): number {
+    return this._view.getInt32(this._at + 8, true);
+  }
+
+  set action(value: number) {
+    this._view.setInt32(this._at + 8, value, true);
+  }
+
+  get refcnt(): number {
+    return this._view.getInt32(this._at + 12, true);
+  }
+
+  set refcnt(value: number) {
+    this._view.setInt32(this._at + 12, value, true);
+  }
+
+  get bindcnt(): number {
+    return this._view.getInt32(this._at + 16, true);
+  }
+
+  set bindcnt(value: number) {
+    this._view.setInt32(this._at + 16, value, true);
+  }
+
+  get eaction(): number {
+    return this._view.getInt32(this._at + 20, true);
+  }
+
+  set eaction(value: number) {
+    this._view.setInt32(this._at + 20, value, true);
+  }
+
+  get ifindex(): number {
+    return this._view.getUint32(this._at + 24, true);
+  }
+
+  set ifindex(value: number) {
+    this._view.setUint32(this._at + 24, value, true);
+  }
+}
+
+/** `struct unix_diag_vfs`, 8 bytes, aligned to 4. */
+export class UnixDiagVfs extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    udiag_vfs_ino: 0,
+    udiag_vfs_dev: 4,
+  } as const;
+
+  get udiag_vfs_ino(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set udiag_vfs_ino(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get udiag_vfs_dev(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set udiag_vfs_dev(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct unix_diag_rqlen`, 8 bytes, aligned to 4. */
+export class UnixDiagRqlen extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    udiag_rqueue: 0,
+    udiag_wqueue: 4,
+  } as const;
+
+  get udiag_rqueue(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set udiag_rqueue(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get udiag_wqueue(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set udiag_wqueue(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct tcpvegas_info`, 16 bytes, aligned to 4. */
+export class TcpvegasInfo extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    tcpv_enabled: 0,
+    tcpv_rttcnt: 4,
+    tcpv_rtt: 8,
+    tcpv_minrtt: 12,
+  } as const;
+
+  get tcpv_enabled(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set tcpv_enabled(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get tcpv_rttcnt(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set tcpv_rttcnt(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get tcpv_rtt(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set tcpv_rtt(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get tcpv_minrtt(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set tcpv_minrtt(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+}
+
+/** `struct tcp_dctcp_info`, 16 bytes, aligned to 4. */
+export class TcpDctcpInfo extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    dctcp_enabled: 0,
+    dctcp_ce_state: 2,
+    dctcp_alpha: 4,
+    dctcp_ab_ecn: 8,
+    dctcp_ab_tot: 12,
+  } as const;
+
+  get dctcp_enabled(): number {
+    return this._view.getUint16(this._at, true);
+  }
+
+  set dctcp_enabled(value: number) {
+    this._view.setUint16(this._at, value, true);
+  }
+
+  get dctcp_ce_state(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set dctcp_ce_state(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+
+  get dctcp_alpha(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set dctcp_alpha(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get dctcp_ab_ecn(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set dctcp_ab_ecn(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get dctcp_ab_tot(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set dctcp_ab_tot(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+}
+
+/** `struct tcp_bbr_info`, 20 bytes, aligned to 4. */
+export class TcpBbrInfo extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    bbr_bw_lo: 0,
+    bbr_bw_hi: 4,
+    bbr_min_rtt: 8,
+    bbr_pacing_gain: 12,
+    bbr_cwnd_gain: 16,
+  } as const;
+
+  get bbr_bw_lo(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set bbr_bw_lo(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get bbr_bw_hi(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set bbr_bw_hi(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get bbr_min_rtt(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set bbr_min_rtt(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get bbr_pacing_gain(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set bbr_pacing_gain(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get bbr_cwnd_gain(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set bbr_cwnd_gain(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+}
+
+/** `struct packet_diag_req`, 20 bytes, aligned to 4. */
+export class PacketDiagReq extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    sdiag_family: 0,
+    sdiag_protocol: 1,
+    pad: 2,
+    pdiag_ino: 4,
+    pdiag_show: 8,
+    pdiag_cookie: 12,
+  } as const;
+
+  get sdiag_family(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set sdiag_family(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get sdiag_protocol(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set sdiag_protocol(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get pad(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set pad(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+
+  get pdiag_ino(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set pdiag_ino(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get pdiag_show(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set pdiag_show(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  /** `unsigned int[2]` */
+  pdiag_cookie(index: number): number {
+    return this._view.getUint32(this._element(12, 4, 2, index), true);
+  }
+
+  set_pdiag_cookie(index: number, value: number): void {
+    this._view.setUint32(this._element(12, 4, 2, index), value, true);
+  }
+}
+
+/** `struct packet_diag_msg`, 16 bytes, aligned to 4. */
+export class PacketDiagMsg extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    pdiag_family: 0,
+    pdiag_type: 1,
+    pdiag_num: 2,
+    pdiag_ino: 4,
+    pdiag_cookie: 8,
+  } as const;
+
+  get pdiag_family(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set pdiag_family(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get pdiag_type(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set pdiag_type(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get pdiag_num(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set pdiag_num(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+
+  get pdiag_ino(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set pdiag_ino(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  /** `unsigned int[2]` */
+  pdiag_cookie(index: number): number {
+    return this._view.getUint32(this._element(8, 4, 2, index), true);
+  }
+
+  set_pdiag_cookie(index: number, value: number): void {
+    this._view.setUint32(this._element(8, 4, 2, index), value, true);
+  }
+}
+
+/** `struct netlink_diag_req`, 20 bytes, aligned to 4. */
+export class NetlinkDiagReq extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    sdiag_family: 0,
+    sdiag_protocol: 1,
+    pad: 2,
+    ndiag_ino: 4,
+    ndiag_show: 8,
+    ndiag_cookie: 12,
+  } as const;
+
+  get sdiag_family(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set sdiag_family(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get sdiag_protocol(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set sdiag_protocol(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get pad(): number {
+    return this._view.getUint16(this._at + 2, true);
+  }
+
+  set pad(value: number) {
+    this._view.setUint16(this._at + 2, value, true);
+  }
+
+  get ndiag_ino(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set ndiag_ino(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get ndiag_show(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set ndiag_show(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  /** `unsigned int[2]` */
+  ndiag_cookie(index: number): number {
+    return this._view.getUint32(this._element(12, 4, 2, index), true);
+  }
+
+  set_ndiag_cookie(index: number, value: number): void {
+    this._view.setUint32(this._element(12, 4, 2, index), value, true);
+  }
+}
+
+/** `struct netlink_diag_msg`, 28 bytes, aligned to 4. */
+export class NetlinkDiagMsg extends Struct {
+  static readonly size = 28;
+  static readonly offsets = {
+    ndiag_family: 0,
+    ndiag_type: 1,
+    ndiag_protocol: 2,
+    ndiag_state: 3,
+    ndiag_portid: 4,
+    ndiag_dst_portid: 8,
+    ndiag_dst_group: 12,
+    ndiag_ino: 16,
+    ndiag_cookie: 20,
+  } as const;
+
+  get ndiag_family(): number {
+    return this._view.getUint8(this._at);
+  }
+
+  set ndiag_family(value: number) {
+    this._view.setUint8(this._at, value);
+  }
+
+  get ndiag_type(): number {
+    return this._view.getUint8(this._at + 1);
+  }
+
+  set ndiag_type(value: number) {
+    this._view.setUint8(this._at + 1, value);
+  }
+
+  get ndiag_protocol(): number {
+    return this._view.getUint8(this._at + 2);
+  }
+
+  set ndiag_protocol(value: number) {
+    this._view.setUint8(this._at + 2, value);
+  }
+
+  get ndiag_state(): number {
+    return this._view.getUint8(this._at + 3);
+  }
+
+  set ndiag_state(value: number) {
+    this._view.setUint8(this._at + 3, value);
+  }
+
+  get ndiag_portid(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set ndiag_portid(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get ndiag_dst_portid(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set ndiag_dst_portid(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get ndiag_dst_group(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set ndiag_dst_group(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get ndiag_ino(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set ndiag_ino(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  /** `unsigned int[2]` */
+  ndiag_cookie(index: number): number {
+    return this._view.getUint32(this._element(20, 4, 2, index), true);
+  }
+
+  set_ndiag_cookie(index: number, value: number): void {
+    this._view.setUint32(this._element(20, 4, 2, index), value, true);
+  }
+}
+
 /** `struct tc_u32_sel_hdr`, 16 bytes, aligned to 4. */
 export class TcU32SelHdr extends Struct {
   static readonly size = 16;
@@ -3628,5 +5400,215 @@ export class TcU32SelHdr extends Struct {
 
   set hmask(value: number) {
     this._view.setUint32(this._at + 12, value, false);
+  }
+}
+
+/** `struct tc_sfqred_stats`, 24 bytes, aligned to 4. */
+export class TcSfqredStats extends Struct {
+  static readonly size = 24;
+  static readonly offsets = {
+    prob_drop: 0,
+    forced_drop: 4,
+    prob_mark: 8,
+    forced_mark: 12,
+    prob_mark_head: 16,
+    forced_mark_head: 20,
+  } as const;
+
+  get prob_drop(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set prob_drop(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get forced_drop(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set forced_drop(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get prob_mark(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set prob_mark(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get forced_mark(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set forced_mark(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get prob_mark_head(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set prob_mark_head(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  get forced_mark_head(): number {
+    return this._view.getUint32(this._at + 20, true);
+  }
+
+  set forced_mark_head(value: number) {
+    this._view.setUint32(this._at + 20, value, true);
+  }
+}
+
+/** `struct tc_fq_codel_qd_stats`, 36 bytes, aligned to 4. */
+export class TcFqCodelQdStats extends Struct {
+  static readonly size = 36;
+  static readonly offsets = {
+    maxpacket: 0,
+    drop_overlimit: 4,
+    ecn_mark: 8,
+    new_flow_count: 12,
+    new_flows_len: 16,
+    old_flows_len: 20,
+    ce_mark: 24,
+    memory_usage: 28,
+    drop_overmemory: 32,
+  } as const;
+
+  get maxpacket(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set maxpacket(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get drop_overlimit(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set drop_overlimit(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get ecn_mark(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set ecn_mark(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get new_flow_count(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set new_flow_count(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get new_flows_len(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set new_flows_len(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  get old_flows_len(): number {
+    return this._view.getUint32(this._at + 20, true);
+  }
+
+  set old_flows_len(value: number) {
+    this._view.setUint32(this._at + 20, value, true);
+  }
+
+  get ce_mark(): number {
+    return this._view.getUint32(this._at + 24, true);
+  }
+
+  set ce_mark(value: number) {
+    this._view.setUint32(this._at + 24, value, true);
+  }
+
+  get memory_usage(): number {
+    return this._view.getUint32(this._at + 28, true);
+  }
+
+  set memory_usage(value: number) {
+    this._view.setUint32(this._at + 28, value, true);
+  }
+
+  get drop_overmemory(): number {
+    return this._view.getUint32(this._at + 32, true);
+  }
+
+  set drop_overmemory(value: number) {
+    this._view.setUint32(this._at + 32, value, true);
+  }
+}
+
+/** `struct tc_fq_codel_cl_stats`, 24 bytes, aligned to 4. */
+export class TcFqCodelClStats extends Struct {
+  static readonly size = 24;
+  static readonly offsets = {
+    deficit: 0,
+    ldelay: 4,
+    count: 8,
+    lastcount: 12,
+    dropping: 16,
+    drop_next: 20,
+  } as const;
+
+  get deficit(): number {
+    return this._view.getInt32(this._at, true);
+  }
+
+  set deficit(value: number) {
+    this._view.setInt32(this._at, value, true);
+  }
+
+  get ldelay(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set ldelay(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get count(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set count(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get lastcount(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set lastcount(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get dropping(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set dropping(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  get drop_next(): number {
+    return this._view.getInt32(this._at + 20, true);
+  }
+
+  set drop_next(value: number) {
+    this._view.setInt32(this._at + 20, value, true);
   }
 }
