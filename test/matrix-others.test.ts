@@ -1,17 +1,19 @@
 // Discs, and the file systems of other times and systems.
 
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite } from "node:test";
 
+import { AT_FDCWD } from "../src/abi/constants/fcntl.ts";
 import { Kernel } from "../src/index.ts";
 import { isAstral } from "./images/facts.ts";
 import type { Keeps } from "./images/facts.ts";
+import { emptyHfsPlus } from "./images/hfsplus.ts";
 import { readNativeTree } from "./images/host.ts";
 import { testFormat } from "./images/matrix.ts";
 import type { Format, Reader, Writer } from "./images/matrix.ts";
-import { run } from "./images/native.ts";
+import { noise, run } from "./images/native.ts";
 
 const SECOND = 1_000_000_000n;
 
@@ -76,6 +78,85 @@ const sevenZip: Reader = {
     run("env", "LC_ALL=C.UTF-8", "TZ=UTC", "7z", "x", "-bd", `-o${scratch}/out`, image);
     return readNativeTree(join(scratch, "out"));
   },
+};
+
+const HFSPLUS: Partial<Keeps> = {
+  // The kernel (6.12) keeps them, and lists them wrongly.
+  xattrs: [],
+  rawNames: false,
+  holes: false,
+  timeGrainNs: SECOND,
+  firstSecond: 0,
+  lastSecond: 2 ** 31,
+  clampsTimes: false,
+};
+const ATTRIBUTES = { "user.one": noise(10, 1), "user.two": noise(1000, 2) };
+
+const hfsplus: Format = {
+  name: "hfsplus",
+  type: "hfsplus",
+  mib: 64,
+  keeps: HFSPLUS,
+  // The kernel knows letters of 16 bits only; 7z makes names of one letter and its accent of each.
+  omits: (path) => isAstral(path) || path.length === 254,
+  make: ([image = ""]) => writeFileSync(image, emptyHfsPlus(64 << 20)),
+  readers: [
+    {
+      ...sevenZip,
+      keeps: { ...sevenZip.keeps, symlinks: true, symlinkStatus: false },
+      // Files with two names are empty, devices are files, and links from the root lead elsewhere.
+      omits: (path) => /^(\[|dangling|hello|disk|null|pipe|socket)|hard$/.test(path),
+      read(images, scratch) {
+        sevenZip.read(images, scratch);
+        const composed = (path: string) =>
+          Buffer.from(Buffer.from(path, "latin1").toString().normalize("NFC")).toString("latin1");
+        const facts = [...readNativeTree(join(scratch, "out", "liblinux"))];
+        return new Map(facts.map(([path, fact]) => [composed(path), fact]));
+      },
+    },
+  ],
+  prepare: async ({ init }, { target }) => {
+    await init.mkdirat(AT_FDCWD, `${target}/with attributes`, 0o755);
+    for (const [name, value] of Object.entries(ATTRIBUTES))
+      await init.setxattr(`${target}/with attributes`, name, value, value.length, 0);
+  },
+  extra: ["with attributes"],
+  inspect: async ({ init }, { target }) => {
+    for (const [name, value] of Object.entries(ATTRIBUTES)) {
+      const found = new Uint8Array(4096);
+      const length = await init.getxattr(`${target}/with attributes`, name, found, found.length);
+      assert.ok(value.equals(found.subarray(0, length)), name);
+    }
+  },
+};
+
+/** xorriso makes a disc with a partition that is HFS+, which is what is kept of it. */
+const hfsplusOfXorriso: Format = {
+  name: "hfsplus: of xorriso",
+  type: "hfsplus",
+  mib: 0,
+  keeps: HFSPLUS,
+  writers: [
+    {
+      name: "xorriso",
+      keeps: { owners: 0xffff, hardLinks: false, devices: false, sockets: false },
+      omits: isAstral,
+      write([image = ""], folder) {
+        rmSync(image);
+        const options = ["-as", "mkisofs", "-quiet", "-R", "-hfsplus", "-input-charset", "utf-8"];
+        run("xorriso", ...options, "-o", image, folder);
+        const disc = readFileSync(image);
+        // The entries of Apple's partition map are blocks (struct mac_partition).
+        for (let at = 512; disc.toString("latin1", at, at + 2) === "PM"; at += 512) {
+          if (!disc.toString("latin1", at + 48, at + 80).startsWith("Apple_HFS\0")) continue;
+          const start = disc.readUInt32BE(at + 8) * 512;
+          writeFileSync(image, disc.subarray(start, start + disc.readUInt32BE(at + 12) * 512));
+          return;
+        }
+        throw new Error("no partition for Apple");
+      },
+    },
+  ],
 };
 
 const minix = (version: string, keeps: Partial<Keeps>): Format => ({
@@ -154,6 +235,8 @@ const FORMATS: Format[] = [
       readers: [sevenZip],
     }),
   ),
+  hfsplus,
+  hfsplusOfXorriso,
   minix("1", { nameLength: 30, owners: 255 }),
   minix("2", { nameLength: 30 }),
   minix("3", { nameLength: 60 }),

@@ -160,13 +160,16 @@ async function readXattrs(process: Process, path: Buffer): Promise<Record<string
   try {
     length = await process.llistxattr(path, list, list.length);
   } catch (error) {
-    if (error instanceof SystemError && error.code === "EOPNOTSUPP") return {};
+    // HFS+ says that there are no data where there are no attributes.
+    if (error instanceof SystemError && /^(EOPNOTSUPP|ENODATA)$/.test(error.code)) return {};
     throw error;
   }
   const names = Buffer.from(list.subarray(0, length)).toString("latin1").split("\0").slice(0, -1);
   const found: Record<string, string> = {};
   const value = new Uint8Array(MAX_VALUE_BYTES);
   for (const name of names) {
+    // HFS+ (6.12) lists such names without their last letter.
+    if (name.startsWith("osx.")) continue;
     const size = await process.lgetxattr(path, name, value, value.length);
     found[name] = Buffer.from(value.subarray(0, size)).toString("hex");
   }

@@ -12,7 +12,7 @@ import { BASES, PANICKING } from "./support/hostile-bases.ts";
 import { runHostile } from "./support/hostile.ts";
 import type { HostileEvent, HostileTally } from "./support/hostile.ts";
 
-const IMAGES = repeats(1400, 24);
+const IMAGES = repeats(1400, 16);
 const FIRST_SEED = 1;
 /** Of kernels that are told to crash of damage. */
 const CRASHES = repeats(300, 40);

@@ -156,6 +156,35 @@ suite("power", () => {
       );
     });
 
+  for (const system of SYSTEMS)
+    test(`${system.type}: a file is as large as pages can be told apart, and no larger`, async (t) => {
+      const { init } = kernel;
+      await on(t, system, 4 * GIB, async (root) => {
+        const most = 16 * TIB - 4 * KIB;
+        const fd = await init.openat(AT_FDCWD, `${root}/file`, O_CREAT | O_RDWR, 0o644);
+        const places = [0, 2 ** 31, 2 ** 40, 2 ** 43, most - 4 * KIB];
+        for (const [index, at] of places.entries())
+          await init.pwrite64(fd, noise(4 * KIB, index + 1), 4 * KIB, at);
+        assert.equal((await stat(init, `${root}/file`)).sizeBytes, most);
+        const bytes = new Uint8Array(4 * KIB);
+        for (const call of [
+          () => init.pwrite64(fd, bytes, bytes.length, most),
+          () => init.pwrite64(fd, bytes, bytes.length, 2 ** 44 + 2 ** 31),
+          () => init.ftruncate64(fd, 2 ** 44),
+          () => init.ftruncate64(fd, 2 ** 50),
+          () => init.fallocate(fd, 0, 2 ** 44, 4 * KIB),
+        ])
+          await assert.rejects(call, { code: "EFBIG" });
+        assert.equal(await init.pread64(fd, bytes, bytes.length, 2 ** 44), 0);
+        for (const [index, at] of places.entries()) {
+          await init.pread64(fd, bytes, bytes.length, at);
+          assert.ok(noise(4 * KIB, index + 1).equals(bytes), `at ${at}`);
+        }
+        await init.ftruncate64(fd, 2 ** 43);
+        await init.close(fd);
+      });
+    });
+
   const entries = repeats(500_000, 4000);
   for (const system of SYSTEMS)
     test(`${system.type}: a directory of ${entries} entries`, async (t) => {

@@ -8,8 +8,8 @@ import { AT_FDCWD, O_CREAT, O_WRONLY } from "../../../src/abi/constants/fcntl.ts
 import { MemoryDisk } from "../../../src/disk/index.ts";
 import { attachDisk } from "../../../src/fs/index.ts";
 import { Kernel } from "../../../src/index.ts";
+import { emptyHfsPlus } from "../../images/hfsplus.ts";
 import { emptyImage, run } from "../../images/native.ts";
-import { emptyHfsPlus } from "./hfsplus.ts";
 
 /** What files are full of: sectors of it are not worth damaging. */
 export const CONTENT = 0xd5;

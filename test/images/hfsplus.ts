@@ -1,10 +1,11 @@
 // An empty HFS Plus volume, after Apple's technical note TN1150, for which there is no native tool.
 
 const BLOCK = 4096;
-const BLOCKS = 1024;
 const HEADER = 1024;
 const NODE = 4096;
 const NAME = "liblinux";
+/** As many as one block of the bitmap can tell of. */
+const MAX_BLOCKS = 8 * BLOCK;
 /** Where the files of the volume itself are: blocks, and how many. */
 const BITMAP = { start: 1, count: 1 };
 const EXTENTS = { start: 2, count: 4 };
@@ -67,13 +68,14 @@ function fork(writer: Writer, place: { start: number; count: number }): void {
 }
 
 function volumeHeader(bytes: Uint8Array, at: number): void {
+  const blocks = bytes.length / BLOCK;
   const used = 2 + BITMAP.count + EXTENTS.count + CATALOG.count;
   const writer = new Writer(bytes, at);
   // Signature, version, attributes (it was unmounted), who mounted it, no journal.
   writer.u16(0x482b, 4).u32(0x100, 0x31302e30, 0);
   writer.u32(DATE, DATE, 0, DATE);
   // Files, folders, blocks, clumps.
-  writer.u32(0, 0, BLOCK, BLOCKS, BLOCKS - used, 0, BLOCK, BLOCK);
+  writer.u32(0, 0, BLOCK, blocks, blocks - used, 0, BLOCK, BLOCK);
   writer.u32(FIRST_FREE_ID, 1, 0, 1).skip(32);
   fork(writer, BITMAP);
   fork(writer, EXTENTS);
@@ -134,12 +136,15 @@ function catalogLeaf(bytes: Uint8Array): void {
   offsets(bytes, node, [HEADER_RECORD, thread, writer.at - node]);
 }
 
-export function emptyHfsPlus(): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(BLOCKS * BLOCK);
+/** @param sizeBytes whole blocks of 4 KiB, at most 128 MiB */
+export function emptyHfsPlus(sizeBytes = 4 << 20): Uint8Array<ArrayBuffer> {
+  const blocks = sizeBytes / BLOCK;
+  if (!Number.isInteger(blocks) || blocks > MAX_BLOCKS) throw new RangeError(`${sizeBytes} bytes`);
+  const bytes = new Uint8Array(sizeBytes);
   volumeHeader(bytes, HEADER);
   volumeHeader(bytes, bytes.length - HEADER);
   const bitmap = BITMAP.start * BLOCK;
-  const used = [0, BLOCKS - 1];
+  const used = [0, blocks - 1];
   for (const { start, count } of [BITMAP, EXTENTS, CATALOG])
     for (let i = 0; i < count; i++) used.push(start + i);
   for (const block of used) bytes[bitmap + (block >> 3)] |= 0x80 >> (block & 7);
