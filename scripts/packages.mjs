@@ -53,6 +53,7 @@ export const references = {
   "xz-utils": "xz",
   zstd: "zstd",
   chromium: "chromium",
+  git: "git",
   curl: "curl",
   lftp: "lftp",
   openssl: "openssl",
