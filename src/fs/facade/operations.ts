@@ -45,7 +45,7 @@ import { toReading, toTextWriting, toWriting } from "./transfers.ts";
 import { makeDirectories, remove } from "./tree.ts";
 import type { RmOptions } from "./tree.ts";
 import { Watch, changes } from "./watch.ts";
-import type { WatchIteratorOptions, WatchOptions } from "./watch.ts";
+import type { Change, WatchIteratorOptions, WatchOptions } from "./watch.ts";
 
 const readStats = (view: DataView) => new Stats(view);
 const readBigIntStats = (view: DataView) => new BigIntStats(view);
@@ -428,7 +428,7 @@ export class Operations {
     return { start: () => Watch.start(this.files, name, encoding, recursive), options };
   }
 
-  changes(path: unknown, given?: unknown) {
+  changes(path: unknown, given?: unknown): AsyncGenerator<Change, undefined> {
     const { start, options } = this.watching(path, given);
     const { overflow, maxQueue } = options as WatchIteratorOptions;
     if (overflow !== undefined && overflow !== "ignore" && overflow !== "throw")
