@@ -33,6 +33,15 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   "times.test.ts: utimes works": SYNCHRONOUS,
 };
 
+/**
+ * What passes or fails by chance. Linux before 6.13 stamps files with the time of its last tick, here
+ * every 10 ms: what is written twice within one has one time. The test waits for a turn of the event
+ * loop only, and fails so on node:fs as well, on a native ext2 (which has such stamps in any Linux).
+ */
+const BY_CHANCE: Readonly<Record<string, RegExp>> = {
+  "watch.test.ts: Changes are detected with watchFile()": /curr\.mtimeMs != prev\.mtimeMs/,
+};
+
 async function runTests(folder: string): Promise<Outcome[]> {
   cpSync(join(top, "node_modules/@zenfs/core/tests"), join(folder, "tests"), { recursive: true });
   // Node strips types only of what is not below node_modules.
@@ -69,7 +78,9 @@ test("the tests of @zenfs/core", async () => {
   const failed = outcomes.filter(({ outcome }) => outcome === "failed");
   const told = Object.fromEntries(failed.map(({ file, name, why }) => [`${file}: ${name}`, why]));
   assert.deepEqual(
-    Object.keys(told).toSorted(),
+    Object.keys(told)
+      .filter((name) => !BY_CHANCE[name]?.test(told[name]))
+      .toSorted(),
     Object.keys(KNOWN).toSorted(),
     JSON.stringify(told, null, 1),
   );
