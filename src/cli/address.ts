@@ -11,12 +11,18 @@ export interface Address {
   readonly path: string | null;
 }
 
-/** The image may have colons itself: `C:\disk.img`, or before the last `:/`. */
-const PATTERN = /^((?:[A-Za-z]:[\\/])?[^]+?)(?::[pP]?(\d+))?(?::(\/[^]*))?$/;
+/** Whether an image is on a server. */
+export const isRemote = (image: string): boolean => /^https?:\/\//i.test(image);
+
+/**
+ * The image may have colons itself: `C:\disk.img`, `https://host:8080/disk.img`, or before the last
+ * `:/`.
+ */
+const PATTERN = /^((?:https?:\/\/[^/]*|[A-Za-z]:[\\/])?[^]+?)(?::[pP]?(\d+))?(?::(\/[^]*))?$/;
 
 export function parseAddress(text: string): Address {
   // A file that is really called so is meant.
-  if (existsSync(text)) return { image: text, volume: null, path: null };
+  if (!isRemote(text) && existsSync(text)) return { image: text, volume: null, path: null };
   const [, image = text, volume, path] = PATTERN.exec(text) ?? [];
   return {
     image,

@@ -3,21 +3,19 @@
 // Invariants: a file is written under a name of ours and gets its own when it is complete: rename()
 // replaces a link, it does not follow it. Directories get their times when all is in them.
 
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/constants/fcntl.ts";
-import { KernelTimespec } from "../abi/structs/time.ts";
+import { AT_FDCWD } from "../abi/constants/fcntl.ts";
 import { typeOfMode } from "../fs/stat.ts";
-import { setXattr } from "../fs/xattr.ts";
 import type { MountedVolume } from "../image/index.ts";
 import { CopyReport } from "./copy-report.ts";
 import type { CopySource, SourceStatus } from "./copy-source.ts";
 import { withoutCall } from "./errors.ts";
+import { applyMetadata, deviceNumber, deviceParts } from "./metadata.ts";
 import type { Progress } from "./progress.ts";
 
 const CHUNK_BYTES = 1 << 20;
-const PERMISSIONS = 0o7777n;
 /** Directories deeper than this are not entered: damaged ones may contain themselves. */
 const MAX_DEPTH = 500;
-/** Nothing after these can succeed. */
+/** Nothing in the volume after these can succeed. */
 const FATAL = new Set([
   "ENOSPC",
   "EDQUOT",
@@ -26,6 +24,10 @@ const FATAL = new Set([
   "ERR_KERNEL_PANIC",
   "ERR_KERNEL_STOPPED",
 ]);
+
+export function isFatal(error: unknown): boolean {
+  return error instanceof Error && "code" in error && FATAL.has(String(error.code));
+}
 
 export interface CopyInOptions {
   /** Whose everything becomes; default: as in the source. */
@@ -74,8 +76,7 @@ export class VolumeCopier {
         await this.#directory(from, to, status, depth);
       else await this.#leaf(from, to, status);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (depth === 0 || FATAL.has(code)) throw error;
+      if (depth === 0 || isFatal(error)) throw error;
       const path = from.toString();
       const problem = withoutCall(error);
       this.report.failed.push({ path, problem });
@@ -136,7 +137,12 @@ export class VolumeCopier {
       await this.#target.fs.promises.symlink(await this.#source.target(from), to);
       this.report.symlinks++;
     } else {
-      await this.#target.process.mknodat(AT_FDCWD, to, Number(status.mode), deviceOf(status.rdev));
+      await this.#target.process.mknodat(
+        AT_FDCWD,
+        to,
+        Number(status.mode),
+        deviceNumber(deviceParts(status.rdev)),
+      );
       this.report.specials++;
     }
   }
@@ -163,49 +169,18 @@ export class VolumeCopier {
 
   /** Owner, permissions, attributes and times, in the order in which none undoes another. */
   async #finish(from: Buffer, to: Buffer, status: SourceStatus): Promise<void> {
-    const { promises } = this.#target.fs;
-    const { process } = this.#target;
     const { uid, gid } = this.#options.owner ?? {
       uid: Number(status.uid),
       gid: Number(status.gid),
     };
-    const type = typeOfMode(Number(status.mode));
-    await ignoring(["EPERM", "EOPNOTSUPP", "EINVAL"], promises.lchown(to, uid, gid));
-    if (type !== "symlink")
-      await ignoring(["EPERM"], promises.chmod(to, Number(status.mode & PERMISSIONS)));
-    for (const [attribute, value] of await this.#source.attributes(from)) {
-      try {
-        await setXattr(process, to, attribute, value, { follow: false });
-      } catch {
-        this.report.lost.push({ path: from.toString(), attribute });
-      }
-    }
-    const times = new Uint8Array(2 * KernelTimespec.size);
-    const view = new DataView(times.buffer);
-    for (const [i, ns] of [status.atimeNs, status.mtimeNs].entries()) {
-      const time = new KernelTimespec(view, i * KernelTimespec.size);
-      time.tv_nsec = BigInt.asUintN(64, ((ns % NS) + NS) % NS);
-      time.tv_sec = (ns - time.tv_nsec) / NS;
-    }
-    await process.utimensat_time64(AT_FDCWD, to, times, AT_SYMLINK_NOFOLLOW);
-  }
-}
-
-const NS = 1_000_000_000n;
-
-/** As mknod(2) takes it: 12 bits of major and 20 of minor (new_encode_dev() of the kernel). */
-function deviceOf(rdev: bigint): number {
-  const major = Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n));
-  const minor = Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n));
-  return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
-}
-
-/** Some file systems keep no owners or modes. */
-async function ignoring(codes: readonly string[], work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && codes.includes(String(error.code))))
-      throw error;
+    const lost = await applyMetadata(this.#target, to, {
+      uid,
+      gid,
+      mode: Number(status.mode),
+      accessedNs: status.atimeNs,
+      modifiedNs: status.mtimeNs,
+      attributes: await this.#source.attributes(from),
+    });
+    for (const attribute of lost) this.report.lost.push({ path: from.toString(), attribute });
   }
 }

@@ -54,7 +54,10 @@ export const hostSource: CopySource = {
   attributes: async () => [],
 };
 
-export function volumeSource({ fs: files, process }: MountedVolume): CopySource {
+export function volumeSource({
+  fs: files,
+  process,
+}: Pick<MountedVolume, "fs" | "process">): CopySource {
   return {
     status: (path) => files.promises.lstat(path, { bigint: true }),
     async names(path) {

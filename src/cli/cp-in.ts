@@ -17,7 +17,7 @@ import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { chooseVolume, openImage, openVolume } from "./session.ts";
 
-interface Owner {
+export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
@@ -32,11 +32,11 @@ interface Options {
 }
 
 /** UID[:GID], in numbers. */
-export function parseOwner(text: string | undefined): Owner | null {
+export function parseOwner(verb: string, text: string | undefined): Owner | null {
   if (text === undefined) return null;
   const [, uid, gid = uid] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
   if (uid === undefined)
-    throw new UsageError("cp", `--owner ${text}: it is UID or UID:GID, in numbers`);
+    throw new UsageError(verb, `--owner ${text}: it is UID or UID:GID, in numbers`);
   return { uid: Number(uid), gid: Number(gid) };
 }
 
@@ -88,7 +88,7 @@ async function openSource(
   const mounted =
     same && chooseVolume(from, place) === volume.volume
       ? volume
-      : stack.use(await openVolume(from, place));
+      : stack.use(await openVolume(from, place, choice));
   const whole = stack.move();
   return {
     source: volumeSource(mounted),

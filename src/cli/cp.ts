@@ -11,10 +11,10 @@ import { Copier } from "./copy-out.ts";
 import type { CopyReport } from "./copy-report.ts";
 import { copyIn, parseOwner } from "./cp-in.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, parse, READ_OPTIONS } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
-import { parsePlace, placeInImage, withVolume } from "./places.ts";
+import { expand, parsePlace, placeInImage, withVolume } from "./places.ts";
 import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
 
@@ -29,7 +29,7 @@ const WHAT = "from where to where? one of both is IMAGE[:VOLUME]:/PATH";
 
 export async function cp(args: string[]): Promise<number> {
   const { values, positionals } = parse("cp", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     recursive: { type: "boolean", short: "r", default: false },
     preserve: { type: "boolean", short: "p", default: false },
     owner: { type: "string" },
@@ -41,7 +41,7 @@ export async function cp(args: string[]): Promise<number> {
   if (target === undefined || !positionals.length) throw new UsageError("cp", WHAT);
   const into = placeInImage(target);
   const reports = into
-    ? await copyIn(positionals, into, choice, { ...values, owner: parseOwner(values.owner) })
+    ? await copyIn(positionals, into, choice, { ...values, owner: parseOwner("cp", values.owner) })
     : await copyOut(positionals, target, choice, values);
   if (values.json)
     await writeJson(
@@ -66,9 +66,13 @@ async function copyOut(
   checkTarget(target, sources.length);
   const copied: Copied[] = [];
   for (const source of sources)
-    await withVolume(source, choice, async ({ process: reader }) => {
-      const report = await copy(reader, source, target, options);
-      copied.push({ name: formatAddress(source, source.path), report });
+    await withVolume(source, choice, async (volume) => {
+      const paths = await expand(volume, source);
+      checkTarget(target, paths.length);
+      for (const path of paths) {
+        const report = await copy(volume.process, { ...source, path }, target, options);
+        copied.push({ name: formatAddress(source, path), report });
+      }
     });
   return copied;
 }

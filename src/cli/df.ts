@@ -2,26 +2,27 @@
 
 import { parseAddress } from "./address.ts";
 import { UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, table, write, writeJson } from "./output.ts";
 import { chooseVolume, mountVolume, openImage } from "./session.ts";
 
 export async function df(args: string[]): Promise<number> {
   const { values, positionals } = parse("df", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const [text, ...more] = positionals;
   if (text === undefined || more.length) throw new UsageError("df", "one image at a time");
   const address = parseAddress(text);
-  await using image = await openImage(address.image, kernelChoice("df", values));
+  const choice = kernelChoice("df", values);
+  await using image = await openImage(address.image, choice);
   const volumes =
     address.volume === null
       ? image.volumes.filter(({ content }) => content?.kind === "filesystem")
       : [chooseVolume(image, address)];
   const all = [];
   for (const volume of volumes) {
-    await using mounted = await mountVolume(volume, address.image);
+    await using mounted = await mountVolume(volume, address.image, choice);
     all.push({ volume, usage: await mounted.usage() });
   }
   if (values.json) {

@@ -3,7 +3,7 @@
 import type { BigIntStats } from "../fs/facade/index.ts";
 import type { MountedVolume } from "../image/index.ts";
 import { UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, write, writeJson } from "./output.ts";
 import { eachPlace, parsePlaces } from "./places.ts";
 import { eachBelow } from "./tree-walk.ts";
@@ -18,7 +18,7 @@ interface Total {
 
 export async function du(args: string[]): Promise<number> {
   const { values, positionals } = parse("du", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     summarize: { type: "boolean", short: "s", default: false },
     "max-depth": { type: "string", short: "d" },
     apparent: { type: "boolean", default: false },

@@ -4,7 +4,7 @@ import { basename, matchesGlob } from "node:path/posix";
 
 import type { BigIntStats } from "../fs/facade/index.ts";
 import { UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, write, writeJson } from "./output.ts";
 import { eachPlace, parsePlaces, parseSize } from "./places.ts";
 import { eachBelow } from "./tree-walk.ts";
@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, (stats: BigIntStats) => boolean>> = {
 };
 
 const OPTIONS = {
-  ...KERNEL_OPTIONS,
+  ...READ_OPTIONS,
   name: { type: "string" },
   path: { type: "string" },
   type: { type: "string" },

@@ -4,7 +4,8 @@ import type { Usage } from "../fs/stat.ts";
 import type { Image, Volume } from "../image/index.ts";
 import { parseAddress } from "./address.ts";
 import { describeError, PlaceError, UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
+import type { KernelChoice } from "./options.ts";
 import { formatBytes, printable, styled, table, write, writeJson } from "./output.ts";
 import { mountVolume, openImage } from "./session.ts";
 
@@ -17,7 +18,7 @@ interface Looked {
 
 export async function info(args: string[]): Promise<number> {
   const { values, positionals } = parse("info", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const choice = kernelChoice("info", values);
@@ -29,16 +30,21 @@ export async function info(args: string[]): Promise<number> {
     throw new UsageError("info", `${path}: an image is meant, without volume or path`);
   await using image = await openImage(address.image, choice);
   const looked: Looked[] = [];
-  for (const volume of image.volumes) looked.push(await look(image, volume, address.image));
+  for (const volume of image.volumes) looked.push(await look(image, volume, address.image, choice));
   if (values.json) await writeJson(await jsonOf(address.image, image, looked));
   else await write(await textOf(address.image, image, looked));
   return 0;
 }
 
-async function look(image: Image, volume: Volume, path: string): Promise<Looked> {
+async function look(
+  image: Image,
+  volume: Volume,
+  path: string,
+  choice: KernelChoice,
+): Promise<Looked> {
   if (volume.content?.kind !== "filesystem") return { volume, usage: null, problem: null };
   try {
-    await using mounted = await mountVolume(volume, path);
+    await using mounted = await mountVolume(volume, path, choice);
     return { volume, usage: await mounted.usage(), problem: null };
   } catch (error) {
     if (!image.kernel.running) throw error;

@@ -9,9 +9,9 @@ import type { Process } from "../syscall/process.ts";
 import { formatAddress, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
 import { at, UsageError, withoutCall } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatTime, printable, table, write, writeJson } from "./output.ts";
-import { openImage, openVolume } from "./session.ts";
+import { expand, withVolume } from "./places.ts";
 
 /** Deeper directories are reported, not listed: a damaged one may contain itself. */
 const MAX_DEPTH = 500;
@@ -32,7 +32,7 @@ interface Listed {
 
 export async function ls(args: string[]): Promise<number> {
   const { values, positionals } = parse("ls", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     long: { type: "boolean", short: "l", default: false },
     recursive: { type: "boolean", short: "R", default: false },
     json: { type: "boolean", default: false },
@@ -42,10 +42,10 @@ export async function ls(args: string[]): Promise<number> {
   if (text === undefined) throw new UsageError("ls", "which image?");
   if (more.length) throw new UsageError("ls", "one place at a time");
   const address = parseAddress(text);
-  await using image = await openImage(address.image, choice);
-  await using volume = await openVolume(image, address);
-  const lister = new Lister(volume.process, address, values);
-  return await lister.list(address.path ?? "/");
+  return withVolume(address, choice, async (volume) => {
+    const paths = await expand(volume, { ...address, path: address.path ?? "/" });
+    return new Lister(volume.process, address, values).list(paths);
+  });
 }
 
 class Lister {
@@ -62,16 +62,25 @@ class Lister {
     this.#options = options;
   }
 
-  async list(path: string): Promise<number> {
-    try {
-      const status = await stat(this.#process, path);
-      if (status.type === "directory") await this.#directory(path, 0);
-      else await this.#file(path);
-    } catch (error) {
-      throw at(formatAddress(this.#address, path), error);
+  async list(paths: readonly string[]): Promise<number> {
+    for (const path of paths) {
+      try {
+        const status = await stat(this.#process, path, { follow: paths.length === 1 });
+        if (status.type === "directory") await this.#named(path, paths.length > 1);
+        else await this.#file(path);
+      } catch (error) {
+        throw at(formatAddress(this.#address, path), error);
+      }
     }
     if (this.#options.json) await writeJson(this.#all);
     return this.#failures ? 1 : 0;
+  }
+
+  /** One of several directories has its name above. */
+  async #named(path: string, several: boolean): Promise<void> {
+    const { json, recursive } = this.#options;
+    if (several && !json && !recursive) await write(`\n${this.#name(path)}:\n`);
+    await this.#directory(path, 0);
   }
 
   async #file(path: string): Promise<void> {

@@ -11,11 +11,19 @@ export interface KernelChoice {
   /** Null: the smallest that will do. */
   readonly profile: Profile | null;
   readonly memoryMiB: number;
+  /** Replay a journal in memory: the image stays as it is. */
+  readonly replay?: boolean;
 }
 
 export const KERNEL_OPTIONS = {
   profile: { type: "string" },
   memory: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
+
+/** Of verbs that only read. */
+export const READ_OPTIONS = {
+  ...KERNEL_OPTIONS,
+  replay: { type: "boolean", default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
 const DEFAULT_MEMORY_MIB = 128;
@@ -32,15 +40,15 @@ export function parse<T extends ParseArgsOptionsConfig>(verb: string, args: stri
 
 export function kernelChoice(
   verb: string,
-  values: { profile?: string | undefined; memory?: string | undefined },
+  values: { profile?: string | undefined; memory?: string | undefined; replay?: boolean },
   profiles: readonly Profile[] = ["fs", "full"],
 ): KernelChoice {
-  const { profile, memory } = values;
+  const { profile, memory, replay = false } = values;
   const found = profiles.find((name) => name === profile);
   if (profile !== undefined && !found)
     throw new UsageError(verb, `--profile ${profile}: it is ${profiles.join(" or ")}`);
   const memoryMiB = memory === undefined ? DEFAULT_MEMORY_MIB : Number(memory);
   if (!Number.isInteger(memoryMiB) || memoryMiB < 16 || memoryMiB > 3584)
     throw new UsageError(verb, `--memory ${memory}: it is a number of MiB from 16 to 3584`);
-  return { profile: found ?? null, memoryMiB };
+  return { profile: found ?? null, memoryMiB, replay };
 }

@@ -2,8 +2,8 @@
 
 import { existsSync } from "node:fs";
 
-import type { MountedVolume } from "../image/index.ts";
-import { formatAddress, parseAddress } from "./address.ts";
+import type { Image, MountedVolume } from "../image/index.ts";
+import { formatAddress, isRemote, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
 import { openImage, openVolume } from "./session.ts";
@@ -25,7 +25,7 @@ export function parsePlace(verb: string, text: string): Place {
 export function placeInImage(text: string): Place | null {
   const address = parseAddress(text);
   // On Windows "C:\\x" has a colon, too, but there is no image called C.
-  return address.path !== null && existsSync(address.image)
+  return address.path !== null && (isRemote(address.image) || existsSync(address.image))
     ? { ...address, path: address.path }
     : null;
 }
@@ -39,11 +39,11 @@ export function parsePlaces(verb: string, texts: readonly string[]): Place[] {
 export async function withVolume<T>(
   address: Address,
   access: Access,
-  work: (volume: MountedVolume) => Promise<T>,
+  work: (volume: MountedVolume, image: Image) => Promise<T>,
 ): Promise<T> {
   await using image = await openImage(address.image, access);
   await using volume = await openVolume(image, address, access);
-  return await work(volume);
+  return await work(volume, image);
 }
 
 /** Do something at each place, in order; neighbours in the same volume share its mount. */
@@ -78,16 +78,17 @@ export async function atPlace<T>(place: Place, work: () => Promise<T>): Promise<
   }
 }
 
-const PATTERN = /[*?[{]/;
+const PATTERN = /[*?]|\[.+\]|\{.+\}/s;
 
 /** The paths that a pattern means, sorted; a name with such characters means itself. */
-async function expand({ fs }: MountedVolume, place: Place): Promise<string[]> {
+export async function expand({ fs }: MountedVolume, place: Place): Promise<string[]> {
   const { path } = place;
   if (!PATTERN.test(path) || (await exists(fs, path))) return [path];
   const found: string[] = [];
   for await (const name of fs.promises.glob(path.replace(/^\/+/, ""), { cwd: "/" }))
     found.push(`/${name}`);
-  if (!found.length) throw new PlaceError(formatAddress(place, path), "nothing is called so");
+  if (!found.length)
+    throw new PlaceError(formatAddress(place, path), "ENOENT: nothing is called so");
   return found.toSorted();
 }
 

@@ -17,8 +17,10 @@ export interface Access extends KernelChoice {
 
 /** Open an image in a kernel that has its file systems, if there is one. */
 export async function openImage(path: string, access: Access): Promise<Image> {
-  const { profile, memoryMiB, write = false } = access;
-  const options = { memoryMiB, readOnly: !write, onError: firstError(path) };
+  const { profile, memoryMiB, write = false, replay = false } = access;
+  // An overlay may be written to, and its image is opened read-only.
+  const how = replay && !write ? { overlay: true } : { readOnly: !write };
+  const options = { memoryMiB, ...how, onError: firstError(path) };
   try {
     return await open(path, profile ? { ...options, profile } : options);
   } catch (error) {
@@ -60,14 +62,15 @@ export function chooseVolume(image: Image, address: Address): Volume {
 export async function openVolume(
   image: Image,
   address: Address,
-  { write = false }: { write?: boolean } = {},
+  { write = false, replay = false }: Pick<Access, "write" | "replay"> = {},
 ): Promise<MountedVolume> {
   const volume = chooseVolume(image, address);
-  const mounted = await mountVolume(volume, address.image, write);
+  const mounted = await mountVolume(volume, address.image, { write, replay });
   if (mounted.journalSkipped)
     process.stderr.write(
       `liblinux: ${address.image}: its journal was not replayed, since the image is opened ` +
-        "read-only: the last changes before it was last unplugged may be missing\n",
+        "read-only: the last changes before it was last unplugged may be missing (--replay shows " +
+        "them, and leaves the image as it is)\n",
     );
   return mounted;
 }
@@ -76,11 +79,11 @@ export async function openVolume(
 export async function mountVolume(
   volume: Volume,
   path: string,
-  write = false,
+  { write = false, replay = false }: Pick<Access, "write" | "replay"> = {},
 ): Promise<MountedVolume> {
   const place = volume.number ? `${path}:${volume.number}` : path;
   try {
-    return await volume.mount({ readOnly: !write, skipJournal: !write });
+    return await volume.mount({ readOnly: !write, skipJournal: !write && !replay });
   } catch (error) {
     if (error instanceof NotMountableError) throw new PlaceError(place, error.message, error);
     if (!(error instanceof MountError)) throw error;

@@ -5,7 +5,7 @@ import { posix } from "node:path";
 import type { Dirent } from "../fs/facade/index.ts";
 import type { MountedVolume } from "../image/index.ts";
 import { UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, styled, write, writeJson } from "./output.ts";
 import { eachPlace, parsePlaces } from "./places.ts";
 
@@ -27,7 +27,7 @@ interface Counts {
 
 export async function tree(args: string[]): Promise<number> {
   const { values, positionals } = parse("tree", args, {
-    ...KERNEL_OPTIONS,
+    ...READ_OPTIONS,
     level: { type: "string", short: "L" },
     directories: { type: "boolean", short: "d", default: false },
     json: { type: "boolean", default: false },

@@ -17,10 +17,14 @@ interface Verb {
 
 const ADDRESS = `IMAGE[:VOLUME]:/PATH names a file in a disk image. VOLUME is a partition's number, as
 \`liblinux info\` shows it (disk.img:2:/etc or disk.img:p2:/etc); 0 is the whole disk. It can be
-left out where only one volume has a file system.`;
+left out where only one volume has a file system. IMAGE is a file, also one compressed by gzip, xz or
+zstd, or an http: or https: URL; what is compressed or on a server is only read.`;
 
 const KERNEL_OPTIONS = `  --profile NAME   the kernel: fs or full (default: fs, and full for what fs cannot do)
   --memory MIB     the kernel's memory (default 128)`;
+
+const READ_OPTIONS = `  --replay         show what a journal that was not replayed has, in memory: the image stays as it is
+${KERNEL_OPTIONS}`;
 
 const JSON_OPTION = "  --json           print JSON";
 
@@ -44,7 +48,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   info: {
     usage: "info IMAGE [--json]",
     about: "partitions, file systems, labels, UUIDs and usage of an image",
-    details: `${JSON_OPTION}\n${KERNEL_OPTIONS}`,
+    details: `${JSON_OPTION}\n${READ_OPTIONS}`,
     load: async () => (await import("./info.ts")).info,
   },
   ls: {
@@ -55,13 +59,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
   -l, --long       modes, links, owners, sizes and times as well
   -R, --recursive  and all directories below
 ${JSON_OPTION}
-${KERNEL_OPTIONS}`,
+${READ_OPTIONS}`,
     load: async () => (await import("./ls.ts")).ls,
   },
   cat: {
     usage: "cat IMAGE[:VOLUME]:/PATH...",
     about: "print files of an image",
-    details: `${ADDRESS}\n\n${KERNEL_OPTIONS}`,
+    details: `${ADDRESS}\n\n${READ_OPTIONS}`,
     load: async () => (await import("./cat.ts")).cat,
   },
   cp: {
@@ -82,8 +86,55 @@ belongs to root unless -p or --owner says otherwise; extended attributes are kep
   --owner UID:GID  whose the copies in an image become
   -q, --quiet      no progress
   --json           print a JSON list with counts and what was left out
-${KERNEL_OPTIONS}`,
+${READ_OPTIONS}`,
     load: async () => (await import("./cp.ts")).cp,
+  },
+  tar: {
+    usage: "tar [-z | --zstd] [-S] [-o FILE] IMAGE[:VOLUME][:/PATH]",
+    about: "write a directory of an image as a tar archive",
+    details: `${ADDRESS}
+
+The archive goes to standard output, or to a file, which is there when it is complete. It is of
+POSIX's format (pax) and has all that there is: names in their own bytes, owners in numbers, times to the
+nanosecond, hard links, devices, pipes and extended attributes (as GNU tar's --xattrs and bsdtar
+have them). Names start with ./ in it. Sockets are left out.
+
+  -o, --output FILE  to this file; - is standard output
+  -z, --gzip       compressed by gzip
+  --zstd           compressed by zstd
+  -S, --sparse     holes of files are no zeroes in the archive (GNU's format 1.0)
+  -q, --quiet      no progress
+${READ_OPTIONS}
+
+  liblinux tar -z -o etc.tar.gz disk.img:2:/etc
+  liblinux tar disk.img:/ | tar -tv
+
+Exit codes: 0 done, 1 something could not be read (the rest is in the archive), 2 usage.`,
+    load: async () => (await import("./tar.ts")).tar,
+  },
+  untar: {
+    usage: "untar [--owner UID[:GID]] [--strip N] [--json] ARCHIVE IMAGE[:VOLUME]:/PATH",
+    about: "unpack a tar archive into a directory of an image",
+    details: `${ADDRESS}
+
+The directory is made if need be. ARCHIVE is a file, or - for standard input: ustar, pax, GNU tar's or
+an old one, as it is or compressed by gzip, zstd or (in a file) xz. What is there already is replaced, but a directory
+stays one, and so does a link to one.
+
+Nothing is ever written outside of the directory, whatever names and links the archive has: the
+process that writes has it as its root. Names with ".." are told, and left out.
+
+  --owner UID:GID  whose everything becomes (default: as in the archive, in numbers)
+  --strip N        without the first N directories of each name
+  -q, --quiet      no progress
+  --json           print counts, and what failed
+${KERNEL_OPTIONS}
+
+  liblinux untar rootfs.tar.xz card.img:2:/
+  bzip2 -dc data.tar.bz2 | liblinux untar - disk.img:/opt
+
+Exit codes: 0 done, 1 something failed (the rest is there), 2 usage.`,
+    load: async () => (await import("./untar.ts")).untar,
   },
   tree: {
     usage: "tree [-d] [-L LEVELS] [--json] IMAGE[:VOLUME][:/PATH]",
@@ -93,7 +144,7 @@ ${KERNEL_OPTIONS}`,
   -d, --directories  only directories
   -L, --level N      so many levels
 ${JSON_OPTION}
-${KERNEL_OPTIONS}`,
+${READ_OPTIONS}`,
     load: async () => (await import("./tree.ts")).tree,
   },
   find: {
@@ -111,7 +162,7 @@ Without tests everything is found. All tests have to hold:
   --uid N, --gid N owned by
   -0, --print0     a NUL after each name, and every byte as it is
 ${JSON_OPTION}
-${KERNEL_OPTIONS}`,
+${READ_OPTIONS}`,
     load: async () => (await import("./find.ts")).find,
   },
   du: {
@@ -124,13 +175,13 @@ ${KERNEL_OPTIONS}`,
   -b, --bytes        in bytes
   --apparent         sizes of files instead of what they take
 ${JSON_OPTION}
-${KERNEL_OPTIONS}`,
+${READ_OPTIONS}`,
     load: async () => (await import("./du.ts")).du,
   },
   df: {
     usage: "df [--json] IMAGE[:VOLUME]",
     about: "how full the file systems of an image are",
-    details: `${JSON_OPTION}\n${KERNEL_OPTIONS}`,
+    details: `${JSON_OPTION}\n${READ_OPTIONS}`,
     load: async () => (await import("./df.ts")).df,
   },
   write: {
