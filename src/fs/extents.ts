@@ -147,26 +147,67 @@ export async function dataRanges(
 ): Promise<ByteRange[]> {
   const start = checkBytes("offsetBytes", range.offsetBytes ?? 0);
   const end = endOf(range);
+  return seeking(process, target, (seek) => rangesFrom(seek, start, end));
+}
+
+/**
+ * Where data is next, from an offset on; null if there is none. Of a descriptor's position as
+ * {@link dataRanges}.
+ *
+ * @throws {SystemError} ESPIPE for what has no position, such as a pipe
+ */
+export function nextData(
+  process: Process,
+  target: Target,
+  offsetBytes = 0,
+): Promise<number | null> {
+  return next(process, target, offsetBytes, SEEK_DATA);
+}
+
+/** Where a hole is next, from an offset on: at the latest where the file ends; null beyond that. */
+export function nextHole(
+  process: Process,
+  target: Target,
+  offsetBytes = 0,
+): Promise<number | null> {
+  return next(process, target, offsetBytes, SEEK_HOLE);
+}
+
+async function next(
+  process: Process,
+  target: Target,
+  offsetBytes: number,
+  whence: number,
+): Promise<number | null> {
+  const start = checkBytes("offsetBytes", offsetBytes);
+  try {
+    return await seeking(process, target, (seek) => seek(start, whence));
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENXIO") return null;
+    throw error;
+  }
+}
+
+type Seek = (offsetBytes: number, whence: number) => Promise<number>;
+
+/** Let a file's position move, and put a descriptor's back. */
+function seeking<T>(process: Process, target: Target, use: (seek: Seek) => Promise<T>): Promise<T> {
   return withDescriptor(process, target, async (fd) => {
     const result = new Uint8Array(8);
-    const seek = async (offset: number, whence: number): Promise<number> => {
+    const seek: Seek = async (offset, whence) => {
       await process.llseek(fd, Math.floor(offset / 2 ** 32), offset >>> 0, result, whence);
       return Number(viewOf(result).getBigInt64(0, true));
     };
     const before = typeof target === "number" ? await seek(0, SEEK_CUR) : 0;
     try {
-      return await rangesFrom(seek, start, end);
+      return await use(seek);
     } finally {
       if (typeof target === "number") await seek(before, SEEK_SET);
     }
   });
 }
 
-async function rangesFrom(
-  seek: (offset: number, whence: number) => Promise<number>,
-  start: number,
-  end: number,
-): Promise<ByteRange[]> {
+async function rangesFrom(seek: Seek, start: number, end: number): Promise<ByteRange[]> {
   const ranges: ByteRange[] = [];
   try {
     for (let at = start; at < end;) {

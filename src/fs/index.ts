@@ -9,13 +9,33 @@ export {
   getFsxattr,
 } from "./attributes.ts";
 export type { AttributeName, FsxattrChanges, FsxattrFlag, FsxattrStatus } from "./attributes.ts";
+export { bindMount, mapOwners, unbind } from "./bind.ts";
+export type { BindOptions, OwnerMaps, OwnerRange } from "./bind.ts";
 export { attachDisk, BlockDevice, DeviceNotFoundError } from "./block-device.ts";
 export type { AttachOptions, DeviceHost, Partition } from "./block-device.ts";
 export { NotBtrfsError } from "./btrfs-tree.ts";
 export { openDirectory, readDirectory, readEntries, TooDeepError, walk } from "./directory.ts";
 export type { DirectoryEntry, Visitor, WalkEntry } from "./directory.ts";
-export { dataRanges, fileExtents } from "./extents.ts";
+export { dataRanges, fileExtents, nextData, nextHole } from "./extents.ts";
 export type { Extent, ExtentFlag, ExtentOptions } from "./extents.ts";
+export { createFs, FsError } from "./facade/index.ts";
+export type {
+  BigIntStats,
+  Bytes,
+  Dir,
+  Dirent,
+  FileHandle,
+  FileTarget,
+  FsCallbacks,
+  FsOptions,
+  FsPromises,
+  LinuxFiles,
+  LinuxFs,
+  PathLike,
+  Stats,
+} from "./facade/index.ts";
+export { fallocate } from "./fallocate.ts";
+export type { FallocateMode, FallocateOptions } from "./fallocate.ts";
 export { readChunks, readFile, readLink, readText } from "./files.ts";
 export type { ChunkOptions, ReadAt } from "./files.ts";
 export { freeze, Frozen, thaw } from "./freeze.ts";
@@ -49,6 +69,8 @@ export type { ByteRange } from "./range.ts";
 export { dedupe, reflink, reflinkRange } from "./reflink.ts";
 export type { Deduped } from "./reflink.ts";
 export { deviceResized, resize, ResizeError, resizePartition } from "./resize.ts";
+export { makeSpecial } from "./special.ts";
+export type { SpecialOptions, SpecialType } from "./special.ts";
 export { stat, usage } from "./stat.ts";
 export type { FileStatus, FileType, StatOptions, Usage } from "./stat.ts";
 export {

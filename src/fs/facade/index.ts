@@ -38,7 +38,7 @@ export { FsError } from "./errors.ts";
 export { FileHandle } from "./file-handle.ts";
 export type { GlobOptions } from "./glob.ts";
 export { LinuxFiles } from "./linux.ts";
-export type { AclEntry, FallocateMode, InodeAttributes } from "./linux.ts";
+export type { FileTarget, MknodOptions } from "./linux.ts";
 export type { FsPromises } from "./promises.ts";
 export type { Bytes } from "./runtime.ts";
 export { BigIntStats, StatFs, Stats } from "./stats.ts";
