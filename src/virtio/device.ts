@@ -134,9 +134,11 @@ export abstract class VirtioDevice {
     return this.#broken !== null || this.#leaving;
   }
 
-  /** Chains were pushed: interrupt the driver if it wants that. */
-  protected announce(queue: VirtQueue): void {
-    if (queue.takeInterrupt()) this.#slot?.interrupt();
+  /** Chains were pushed: interrupt the driver if it wants that. @returns whether it was */
+  protected announce(queue: VirtQueue): boolean {
+    if (!this.#slot || !queue.takeInterrupt()) return false;
+    this.#slot.interrupt();
+    return true;
   }
 
   /** {@link config} changed. */

@@ -121,6 +121,13 @@ export class VirtQueue {
     return -1;
   }
 
+  /** Leave the chain that pop() took last to the next pop(): the last ones of several in reverse order. */
+  unpop(head: number): void {
+    if (!this.live || !this.#taken[head]) return;
+    this.#taken[head] = 0;
+    this.#next = (this.#next - 1) & 0xffff;
+  }
+
   /** Describe again a chain that was taken and not given back. False if it changed for the worse. */
   reload(head: number): boolean {
     return this.#read(head);
