@@ -7,7 +7,6 @@
 // follow it.
 
 import fs from "node:fs";
-import { sep } from "node:path";
 
 import { O_NOFOLLOW } from "../abi/constants/fcntl.ts";
 import { openDirectory, walk } from "../fs/directory.ts";
@@ -19,11 +18,19 @@ import type { KernelBuffer } from "../syscall/buffer.ts";
 import type { Process } from "../syscall/process.ts";
 import { CopyReport } from "./copy-report.ts";
 import { withoutCall } from "./errors.ts";
+import {
+  finishHost,
+  finishHostLink,
+  joinHost,
+  keptMode,
+  lookUp,
+  NameError,
+  SET_ID,
+  Temporary,
+  writeAll,
+} from "./host-files.ts";
 import type { Progress } from "./progress.ts";
 
-const PERMISSIONS = 0o777;
-const STICKY = 0o1000;
-const SET_ID = 0o6000;
 /** Nothing after these can succeed. */
 const FATAL = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 
@@ -32,37 +39,7 @@ export interface CopyOptions {
   readonly preserve: boolean;
 }
 
-/** The name cannot be used on this machine. */
-class NameError extends Error {
-  override readonly name = "NameError";
-}
-
 const decoder = new TextDecoder();
-const seconds = (ns: bigint) => Number(ns) / 1e9;
-
-/** A name in an image must be one component here, too. */
-function checkName(rawName: Uint8Array): void {
-  const name = decoder.decode(rawName);
-  const bad =
-    name === "" ||
-    name === "." ||
-    name === ".." ||
-    rawName.includes(0) ||
-    rawName.includes(47) ||
-    (sep === "\\" && /[\\:*?"<>|\u0000-\u001f]|[ .]$/.test(name)); // eslint-disable-line no-control-regex
-  if (bad) throw new NameError("a name that this system cannot have");
-}
-
-/** Paths of this machine are bytes, since names in images need not be UTF-8. */
-function join(folder: Buffer, rawName: Uint8Array): Buffer {
-  checkName(rawName);
-  return Buffer.concat([folder, Buffer.from(sep), rawName]);
-}
-
-/** What is there, links not followed; null if nothing. */
-function lookUp(path: Buffer): fs.Stats | null {
-  return fs.lstatSync(path, { throwIfNoEntry: false }) ?? null;
-}
 
 export class Copier {
   readonly #process: Process;
@@ -70,9 +47,7 @@ export class Copier {
   readonly #progress: Progress;
   readonly #tell: (path: string, problem: string) => void;
   readonly report = new CopyReport();
-  /** What is being written, to be removed if it ends early. */
-  #temporary: Buffer | null = null;
-  #serial = 0;
+  readonly #temporary = new Temporary();
   #buffer: KernelBuffer | null = null;
   /** The first copy of a file that has several names. */
   readonly #linked = new Map<string, Buffer>();
@@ -91,15 +66,13 @@ export class Copier {
 
   /** Remove what is incomplete: at once, for the process may be ending. */
   abandon(): void {
-    if (!this.#temporary) return;
-    fs.rmSync(this.#temporary, { force: true });
-    this.#temporary = null;
+    this.#temporary.abandon();
   }
 
   /** Copy a file of the volume to a name in a directory. */
   async file(source: string, folder: string, name: string): Promise<void> {
     const status = await stat(this.#process, source);
-    const target = join(Buffer.from(fs.realpathSync(folder)), Buffer.from(name));
+    const target = joinHost(Buffer.from(fs.realpathSync(folder)), Buffer.from(name));
     await this.#content(source, status, Buffer.from(fs.realpathSync(folder)), target, {});
     this.report.files++;
   }
@@ -115,12 +88,13 @@ export class Copier {
       [base, ...path.map((part) => decoder.decode(part))].join("/") || "/";
     /** Directories that were made here, and get their modes and times when they are complete. */
     const ours = new Set<string>();
-    const folderOf = (path: readonly Uint8Array[]) => path.slice(0, -1).reduce<Buffer>(join, root);
+    const folderOf = (path: readonly Uint8Array[]) =>
+      path.slice(0, -1).reduce<Buffer>(joinHost, root);
     try {
       await walk(this.#process, fd, {
         entry: async (entry) => {
           const folder = folderOf(entry.path);
-          const here = join(folder, entry.rawName);
+          const here = joinHost(folder, entry.rawName);
           if (entry.type !== "directory") {
             await this.#entry(entry, folder, here, name(entry.path));
             return false;
@@ -130,7 +104,7 @@ export class Copier {
           return true;
         },
         leave: async (entry) => {
-          const here = join(folderOf(entry.path), entry.rawName);
+          const here = joinHost(folderOf(entry.path), entry.rawName);
           if (ours.delete(here.toString("latin1"))) this.#finish(here, entry.status);
         },
         failed: (error, path) => this.#failed(error, name(path)),
@@ -157,11 +131,10 @@ export class Copier {
     const { status, rawName, parentFd } = entry;
     if (entry.type === "symlink") {
       const target = await readLink(this.#process, rawName, parentFd);
-      const temporary = this.#temporaryIn(folder);
+      const temporary = this.#temporary.in(folder);
       fs.symlinkSync(Buffer.from(target), temporary);
-      if (this.#options.preserve) fs.lchownSync(temporary, status.uid, status.gid);
-      fs.lutimesSync(temporary, seconds(status.accessedNs), seconds(status.modifiedNs));
-      this.#complete(here);
+      finishHostLink(temporary, status, this.#options.preserve);
+      this.#temporary.complete(here);
       this.report.symlinks++;
     } else if (entry.type === "file") {
       const { filesystem, inode, links } = status;
@@ -172,8 +145,7 @@ export class Copier {
       if (links > 1) this.#linked.set(key, here);
       this.report.files++;
     } else {
-      this.report.skipped.push({ path, type: entry.type });
-      this.#say(path, `is a ${entry.type}: left out`);
+      this.report.skip(path, entry.type, (...told) => this.#say(...told));
     }
   }
 
@@ -181,12 +153,12 @@ export class Copier {
   #link(first: Buffer, folder: Buffer, here: Buffer): boolean {
     try {
       if (!lookUp(first)?.isFile()) return false;
-      fs.linkSync(first, this.#temporaryIn(folder));
+      fs.linkSync(first, this.#temporary.in(folder));
     } catch {
-      this.#temporary = null;
+      this.#temporary.forget();
       return false;
     }
-    this.#complete(here);
+    this.#temporary.complete(here);
     this.report.hardLinks++;
     return true;
   }
@@ -198,7 +170,7 @@ export class Copier {
     here: Buffer,
     from: { at?: number; path?: string },
   ): Promise<void> {
-    const temporary = this.#temporaryIn(folder);
+    const temporary = this.#temporary.in(folder);
     const fd = fs.openSync(temporary, "wx", 0o600);
     try {
       await this.#write(fd, source, status, from.at);
@@ -209,7 +181,7 @@ export class Copier {
       throw error;
     }
     fs.closeSync(fd);
-    this.#complete(here);
+    this.#temporary.complete(here);
   }
 
   async #write(
@@ -231,37 +203,11 @@ export class Copier {
     if (sparse) fs.ftruncateSync(fd, position);
   }
 
-  /** Owner, mode and times; a set-ID bit for a file of another owner would be a gift. */
   #finish(target: Buffer | number, status: FileStatus, path?: string): void {
     const { preserve } = this.#options;
-    const kept = PERMISSIONS | STICKY | (preserve ? SET_ID : 0);
-    const times = [seconds(status.accessedNs), seconds(status.modifiedNs)] as const;
-    if (typeof target === "number") {
-      if (preserve) fs.fchownSync(target, status.uid, status.gid);
-      fs.fchmodSync(target, status.mode & kept);
-      fs.futimesSync(target, ...times);
-    } else {
-      if (preserve) fs.lchownSync(target, status.uid, status.gid);
-      fs.chmodSync(target, status.mode & kept);
-      fs.utimesSync(target, ...times);
-    }
-    if (path !== undefined && status.mode & SET_ID & ~kept) this.report.dropped.push(path);
-  }
-
-  #temporaryIn(folder: Buffer): Buffer {
-    const name = `.liblinux-${process.pid}-${this.#serial++}`;
-    this.#temporary = join(folder, Buffer.from(name));
-    return this.#temporary;
-  }
-
-  #complete(here: Buffer): void {
-    try {
-      fs.renameSync(this.#temporary!, here);
-      this.#temporary = null;
-    } catch (error) {
-      this.abandon();
-      throw error;
-    }
+    finishHost(target, status, preserve);
+    if (path !== undefined && status.mode & SET_ID & ~keptMode(status.mode, preserve))
+      this.report.dropped.push(path);
   }
 
   #failed(error: unknown, path: string): void {
@@ -278,9 +224,4 @@ export class Copier {
     this.#progress.clear();
     this.#tell(path, problem);
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length;)
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done);
 }

@@ -19,6 +19,12 @@ export class CopyReport {
   /** Extended attributes that the target could not keep. */
   readonly lost: { readonly path: string; readonly attribute: string }[] = [];
 
+  /** It cannot be where the copy is. */
+  skip(path: string, type: FileType, tell: (path: string, problem: string) => void): void {
+    this.skipped.push({ path, type });
+    tell(path, `is a ${type}: left out`);
+  }
+
   /** For --json. */
   summary(): object {
     const { files, directories, symlinks, hardLinks, specials, bytes } = this;

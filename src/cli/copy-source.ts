@@ -32,9 +32,13 @@ export interface SourceFile extends AsyncDisposable {
 export interface CopySource {
   /** Of a symbolic link itself. */
   status(path: Buffer): Promise<SourceStatus>;
+  /** The same path without symbolic links. */
+  resolve(path: Buffer): Promise<Buffer>;
   names(path: Buffer): Promise<Buffer[]>;
   target(path: Buffer): Promise<Buffer>;
   open(path: Buffer): Promise<SourceFile>;
+  /** Whether {@link attributes} tells what there is. */
+  readonly hasAttributes: boolean;
   /** Extended attributes; none where they cannot be read. */
   attributes(path: Buffer): Promise<(readonly [name: string, value: Uint8Array])[]>;
 }
@@ -42,6 +46,7 @@ export interface CopySource {
 /** Node cannot read extended attributes: those of this machine are not copied. */
 export const hostSource: CopySource = {
   status: (path) => fs.promises.lstat(path, { bigint: true }),
+  resolve: (path) => fs.promises.realpath(path, { encoding: "buffer" }),
   names: (path) => fs.promises.readdir(path, { encoding: "buffer" }),
   target: (path) => fs.promises.readlink(path, { encoding: "buffer" }),
   async open(path) {
@@ -51,6 +56,7 @@ export const hostSource: CopySource = {
       [Symbol.asyncDispose]: () => file.close(),
     };
   },
+  hasAttributes: false,
   attributes: async () => [],
 };
 
@@ -60,6 +66,9 @@ export function volumeSource({
 }: Pick<MountedVolume, "fs" | "process">): CopySource {
   return {
     status: (path) => files.promises.lstat(path, { bigint: true }),
+    async resolve(path) {
+      return Buffer.from(await files.promises.realpath(path, { encoding: "buffer" }));
+    },
     async names(path) {
       const names = await files.promises.readdir(path, { encoding: "buffer" });
       return names.map((name) => Buffer.from(name));
@@ -74,6 +83,7 @@ export function volumeSource({
         [Symbol.asyncDispose]: () => file.close(),
       };
     },
+    hasAttributes: true,
     async attributes(path) {
       const names = await listXattrs(process, path, { follow: false });
       const all = [];

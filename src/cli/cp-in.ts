@@ -4,11 +4,13 @@ import { realpathSync } from "node:fs";
 import { basename, resolve } from "node:path";
 
 import type { Image, MountedVolume } from "../image/index.ts";
-import { formatAddress } from "./address.ts";
-import { joinPath, VolumeCopier } from "./copy-in.ts";
-import type { CopyReport } from "./copy-report.ts";
+import { formatAddress, isRemote } from "./address.ts";
+import { typeOf } from "./compare.ts";
+import { joinPath, TreeCopier } from "./copy-in.ts";
+import { CopyReport } from "./copy-report.ts";
 import { hostSource, volumeSource } from "./copy-source.ts";
 import type { CopySource } from "./copy-source.ts";
+import type { Owner } from "./copy-target.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable } from "./output.ts";
@@ -16,17 +18,14 @@ import { placeInImage } from "./places.ts";
 import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { chooseVolume, openImage, openVolume } from "./session.ts";
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
+import { VolumeTarget } from "./volume-target.ts";
+import { eachFound } from "./walk-source.ts";
 
 interface Options {
   readonly recursive: boolean;
   readonly preserve: boolean;
-  readonly quiet: boolean;
-  readonly json: boolean;
+  /** Show how far it is. */
+  readonly shows: boolean;
   /** Whose the copies become; null: root's, or with `preserve` as in the source. */
   readonly owner: Owner | null;
 }
@@ -41,7 +40,7 @@ export function parseOwner(verb: string, text: string | undefined): Owner | null
 }
 
 /** What is copied: opened, and how it is called. */
-interface Opened extends AsyncDisposable {
+export interface Opened extends AsyncDisposable {
   readonly source: CopySource;
   readonly path: string;
   readonly name: string;
@@ -66,7 +65,8 @@ export async function copyIn(
   return copied;
 }
 
-async function openSource(
+/** @param volume the target, mounted, of an image that may be the source, too */
+export async function openSource(
   text: string,
   image: Image,
   volume: MountedVolume,
@@ -83,7 +83,7 @@ async function openSource(
     };
   const name = formatAddress(place, place.path);
   await using stack = new AsyncDisposableStack();
-  const same = realpathSync(place.image) === realpathSync(target.image);
+  const same = identity(place.image) === identity(target.image);
   const from = same ? image : stack.use(await openImage(place.image, choice));
   const mounted =
     same && chooseVolume(from, place) === volume.volume
@@ -96,6 +96,17 @@ async function openSource(
     name,
     [Symbol.asyncDispose]: () => whole.disposeAsync(),
   };
+}
+
+const identity = (image: string) => (isRemote(image) ? image : realpathSync(image));
+
+/** How many bytes of files there are. */
+export async function bytesOf(source: CopySource, path: Buffer): Promise<number> {
+  let total = 0;
+  // What cannot be read will be told when it is copied.
+  for await (const { status } of eachFound(source, path, () => {}))
+    if (typeOf(status) === "file") total += Number(status.size);
+  return total;
 }
 
 /** Into a directory that is there, by its own name; else the name that was given. */
@@ -124,25 +135,28 @@ async function copy(
   to: string,
   options: Options,
 ): Promise<CopyReport> {
-  using progress = new Progress(process.stderr.isTTY && !options.quiet && !options.json);
+  using progress = new Progress(options.shows);
   const owner = options.owner ?? (options.preserve ? null : { uid: 0, gid: 0 });
   const tell = (path: string, problem: string) => {
+    progress.clear();
     process.stderr.write(`liblinux: cp ${printable(path)}: ${problem}\n`);
   };
-  const copier = new VolumeCopier(from.source, volume, { owner }, progress, tell);
+  const report = new CopyReport();
+  const into = new VolumeTarget(from.source, volume, owner, report, progress);
   try {
     const path = Buffer.from(from.path);
-    const isDirectory = ((await from.source.status(path)).mode & 0o170000n) === 0o040000n;
+    const isDirectory = typeOf(await from.source.status(path)) === "directory";
     if (isDirectory && !options.recursive)
       throw new PlaceError(from.name, "EISDIR: is a directory: use -r");
-    await copier.copy(path, Buffer.from(to));
+    if (options.shows) progress.totalBytes = await bytesOf(from.source, path);
+    await new TreeCopier(from.source, into, report, tell).copy(path, Buffer.from(to));
   } catch (error) {
     throw at(from.name, error);
   }
-  if (copier.report.lost.length)
+  if (report.lost.length)
     process.stderr.write(
-      `liblinux: cp ${printable(from.name)}: ${copier.report.lost.length} extended attributes ` +
+      `liblinux: cp ${printable(from.name)}: ${report.lost.length} extended attributes ` +
         "cannot be kept there\n",
     );
-  return copier.report;
+  return report;
 }

@@ -11,7 +11,7 @@ import { Copier } from "./copy-out.ts";
 import type { CopyReport } from "./copy-report.ts";
 import { copyIn, parseOwner } from "./cp-in.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
-import { kernelChoice, parse, READ_OPTIONS } from "./options.ts";
+import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
 import { expand, parsePlace, placeInImage, withVolume } from "./places.ts";
@@ -21,8 +21,8 @@ import { Progress } from "./progress.ts";
 interface Options {
   readonly recursive: boolean;
   readonly preserve: boolean;
-  readonly quiet: boolean;
-  readonly json: boolean;
+  /** Show how far it is. */
+  readonly shows: boolean;
 }
 
 const WHAT = "from where to where? one of both is IMAGE[:VOLUME]:/PATH";
@@ -33,16 +33,17 @@ export async function cp(args: string[]): Promise<number> {
     recursive: { type: "boolean", short: "r", default: false },
     preserve: { type: "boolean", short: "p", default: false },
     owner: { type: "string" },
-    quiet: { type: "boolean", short: "q", default: false },
+    ...PROGRESS_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const choice = kernelChoice("cp", values);
   const target = positionals.pop();
   if (target === undefined || !positionals.length) throw new UsageError("cp", WHAT);
   const into = placeInImage(target);
+  const options = { ...values, shows: showsProgress(values) };
   const reports = into
-    ? await copyIn(positionals, into, choice, { ...values, owner: parseOwner("cp", values.owner) })
-    : await copyOut(positionals, target, choice, values);
+    ? await copyIn(positionals, into, choice, { ...options, owner: parseOwner("cp", values.owner) })
+    : await copyOut(positionals, target, choice, options);
   if (values.json)
     await writeJson(
       reports.map(({ name, report }) => ({ source: name, target, ...report.summary() })),
@@ -101,8 +102,7 @@ async function copy(
   options: Options,
 ): Promise<CopyReport> {
   const place = formatAddress(source, source.path);
-  const shows = process.stderr.isTTY && !options.quiet && !options.json;
-  using progress = new Progress(shows);
+  using progress = new Progress(options.shows);
   const copier = new Copier(reader, options, progress, (path, problem) => {
     const where = printable(formatAddress(source, path));
     process.stderr.write(`liblinux: cp ${where}: ${problem}\n`);
@@ -116,7 +116,7 @@ async function copy(
     if (type === "directory") {
       if (!options.recursive) throw new PlaceError(place, "EISDIR: is a directory: use -r");
       checkTree(whole);
-      if (shows) progress.totalBytes = await measure(reader, source.path);
+      if (options.shows) progress.totalBytes = await measure(reader, source.path);
       await copier.tree(source.path, whole);
     } else if (type === "file") {
       progress.totalBytes = sizeBytes;

@@ -63,5 +63,5 @@ try {
   const usage = error instanceof UsageError;
   const verb = usage ? error.verb && `${error.verb}:` : argv[0];
   complain(verb, describeError(error));
-  process.exitCode = usage ? USAGE : FAILED;
+  process.exitCode = usage ? USAGE : (findVerb(argv[0]).failed ?? FAILED);
 }

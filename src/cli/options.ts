@@ -26,6 +26,21 @@ export const READ_OPTIONS = {
   replay: { type: "boolean", default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
+/** Of verbs that may take long. */
+export const PROGRESS_OPTIONS = {
+  quiet: { type: "boolean", short: "q", default: false },
+  progress: { type: "boolean", default: false },
+} as const satisfies ParseArgsOptionsConfig;
+
+/** On a terminal, unless somebody wants it otherwise. */
+export function showsProgress(values: {
+  readonly quiet: boolean;
+  readonly progress: boolean;
+  readonly json?: boolean;
+}): boolean {
+  return values.progress || (process.stderr.isTTY && !values.quiet && !values.json);
+}
+
 const DEFAULT_MEMORY_MIB = 128;
 
 /** parseArgs, with what it throws as a usage error. */

@@ -21,13 +21,17 @@ export function parsePlace(verb: string, text: string): Place {
   return { ...address, path: address.path };
 }
 
-/** The place in an image that a text names; null if it is a name of this machine. */
+/**
+ * The place in an image that a text names; null if it is a name of this machine.
+ *
+ * @throws {PlaceError} if it is no such name, but there is no such image
+ */
 export function placeInImage(text: string): Place | null {
-  const address = parseAddress(text);
-  // On Windows "C:\\x" has a colon, too, but there is no image called C.
-  return address.path !== null && (isRemote(address.image) || existsSync(address.image))
-    ? { ...address, path: address.path }
-    : null;
+  const { image, volume, path } = parseAddress(text);
+  if (path === null) return null;
+  if (!isRemote(image) && !existsSync(image))
+    throw new PlaceError(image, "ENOENT: there is no such image");
+  return { image, volume, path };
 }
 
 export function parsePlaces(verb: string, texts: readonly string[]): Place[] {

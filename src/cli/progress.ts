@@ -1,10 +1,12 @@
-// How far long work is: a line on the terminal that is written over.
+// How far long work is: a line on the terminal that is written over; elsewhere a line now and then.
 
 import { formatBytes } from "./output.ts";
 
 /** Work shorter than this shows nothing. */
 const QUIET_MS = 500;
 const INTERVAL_MS = 100;
+/** Where lines cannot be written over. */
+const LOG_INTERVAL_MS = 1000;
 const CLEAR_LINE = "\r\x1b[2K";
 
 /** E.g. `1:05 left`. */
@@ -38,10 +40,12 @@ export class Progress implements Disposable {
   add(bytes: number): void {
     this.#bytes += bytes;
     const now = performance.now();
-    if (!this.#shown || now - this.#lastMs < INTERVAL_MS) return;
+    const { isTTY, columns } = process.stderr;
+    if (!this.#shown || now - this.#lastMs < (isTTY ? INTERVAL_MS : LOG_INTERVAL_MS)) return;
     this.#lastMs = now;
-    this.#visible = true;
-    process.stderr.write(CLEAR_LINE + this.#line(now).slice(0, (process.stderr.columns || 80) - 1));
+    if (isTTY) process.stderr.write(CLEAR_LINE + this.#line(now).slice(0, (columns || 80) - 1));
+    else process.stderr.write(`${this.#line(now)}\n`);
+    this.#visible = isTTY;
   }
 
   #line(now: number): string {
@@ -62,5 +66,7 @@ export class Progress implements Disposable {
 
   [Symbol.dispose](): void {
     this.clear();
+    if (this.#shown && !process.stderr.isTTY && this.#bytes)
+      process.stderr.write(`${this.#line(performance.now())}\n`);
   }
 }

@@ -17,10 +17,11 @@ import { formatAddress, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
 import { volumeSource } from "./copy-source.ts";
 import type { CopySource, SourceStatus } from "./copy-source.ts";
+import { bytesOf } from "./cp-in.ts";
 import { at, UsageError, withoutCall } from "./errors.ts";
 import { deviceParts } from "./metadata.ts";
 import type { Files } from "./metadata.ts";
-import { kernelChoice, parse, READ_OPTIONS } from "./options.ts";
+import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import { printable } from "./output.ts";
 import { withVolume } from "./places.ts";
 import { Progress } from "./progress.ts";
@@ -39,7 +40,7 @@ export async function tar(args: string[]): Promise<number> {
     gzip: { type: "boolean", short: "z", default: false },
     zstd: { type: "boolean", default: false },
     sparse: { type: "boolean", short: "S", default: false },
-    quiet: { type: "boolean", short: "q", default: false },
+    ...PROGRESS_OPTIONS,
   });
   const [text, ...more] = positionals;
   const file = values.output;
@@ -51,7 +52,9 @@ export async function tar(args: string[]): Promise<number> {
   const place = parseAddress(text);
   const path = place.path ?? "/";
   return withVolume(place, kernelChoice("tar", values), async (volume) => {
-    using progress = new Progress(process.stderr.isTTY && !values.quiet);
+    using progress = new Progress(showsProgress(values));
+    if (progress.shown)
+      progress.totalBytes = await bytesOf(volumeSource(volume), Buffer.from(path));
     const archive = new Archive(volume, place, values.sparse, progress);
     const plain = Readable.from(archive.bytes(path), { objectMode: false });
     const filter = values.gzip

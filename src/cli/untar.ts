@@ -10,23 +10,23 @@ import { createFs } from "../fs/facade/index.ts";
 import type { MountedVolume } from "../image/index.ts";
 import type { Kernel } from "../kernel.ts";
 import { formatAddress } from "./address.ts";
-import { isFatal } from "./copy-in.ts";
 import { CopyReport } from "./copy-report.ts";
+import type { Owner } from "./copy-target.ts";
 import { parseOwner } from "./cp-in.ts";
-import type { Owner } from "./cp-in.ts";
 import { at, PlaceError, UsageError, withoutCall } from "./errors.ts";
 import { applyMetadata, deviceNumber } from "./metadata.ts";
 import type { Files, Metadata } from "./metadata.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, KERNEL_OPTIONS, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
 import { atPlace, parsePlace, withVolume } from "./places.ts";
 import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
-import { archiveFrom } from "./tar/archive-in.ts";
+import { archiveBytes, archiveFrom } from "./tar/archive-in.ts";
 import { TarError } from "./tar/entry.ts";
 import type { TarEntry, TarType } from "./tar/entry.ts";
 import { TarReader } from "./tar/reader.ts";
 import type { Piece } from "./tar/reader.ts";
+import { isFatal } from "./volume-target.ts";
 
 const SLASH = 0x2f;
 const MODES: Readonly<Record<Exclude<TarType, "hard link">, number>> = {
@@ -43,7 +43,7 @@ export async function untar(args: string[]): Promise<number> {
     ...KERNEL_OPTIONS,
     owner: { type: "string" },
     strip: { type: "string", default: "0" },
-    quiet: { type: "boolean", short: "q", default: false },
+    ...PROGRESS_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const [file, text, ...more] = positionals;
@@ -58,15 +58,16 @@ export async function untar(args: string[]): Promise<number> {
   const place = parsePlace("untar", text);
   const access = { ...kernelChoice("untar", values), write: true };
   return withVolume(place, access, async (volume, { kernel }) => {
-    using progress = new Progress(process.stderr.isTTY && !values.quiet && !values.json);
+    using progress = new Progress(showsProgress(values));
     const tell = (name: string, problem: string) => {
       progress.clear();
       process.stderr.write(`liblinux: untar ${printable(name)}: ${problem}\n`);
     };
     await using jail = await jailAt(kernel, volume, place);
-    const extractor = new Extractor(jail, options, progress, tell);
+    const extractor = new Extractor(jail, options, tell);
     try {
-      await extractor.all(archiveFrom(file));
+      progress.totalBytes = archiveBytes(file);
+      await extractor.all(archiveFrom(file, (bytes) => progress.add(bytes)));
       await volume.sync();
     } catch (error) {
       throw error instanceof TarError
@@ -142,22 +143,15 @@ interface Options {
 class Extractor {
   readonly #jail: Files;
   readonly #options: Options;
-  readonly #progress: Progress;
   readonly #tell: (name: string, problem: string) => void;
   /** Directories of the archive, with what they get at the end. */
   readonly #directories = new Map<string, { path: Buffer; metadata: Metadata }>();
   #serial = 0;
   readonly report = new CopyReport();
 
-  constructor(
-    jail: Files,
-    options: Options,
-    progress: Progress,
-    tell: (name: string, problem: string) => void,
-  ) {
+  constructor(jail: Files, options: Options, tell: (name: string, problem: string) => void) {
     this.#jail = jail;
     this.#options = options;
-    this.#progress = progress;
     this.#tell = tell;
   }
 
@@ -282,7 +276,6 @@ class Extractor {
           .bytesWritten;
       end = offsetBytes + bytes.length;
       this.report.bytes += bytes.length;
-      this.#progress.add(bytes.length);
     }
     if (end < entry.sizeBytes) await file.truncate(entry.sizeBytes);
   }

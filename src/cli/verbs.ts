@@ -13,6 +13,8 @@ interface Verb {
   /** What `help VERB` adds. */
   readonly details: string;
   readonly load: () => Promise<Run>;
+  /** The exit code of what fails; default 1. */
+  readonly failed?: number;
 }
 
 const ADDRESS = `IMAGE[:VOLUME]:/PATH names a file in a disk image. VOLUME is a partition's number, as
@@ -85,6 +87,7 @@ belongs to root unless -p or --owner says otherwise; extended attributes are kep
   -p, --preserve   owners, and set-user-ID and set-group-ID bits, too (out of an image: as root)
   --owner UID:GID  whose the copies in an image become
   -q, --quiet      no progress
+  --progress       progress also where standard error is no terminal
   --json           print a JSON list with counts and what was left out
 ${READ_OPTIONS}`,
     load: async () => (await import("./cp.ts")).cp,
@@ -104,6 +107,7 @@ have them). Names start with ./ in it. Sockets are left out.
   --zstd           compressed by zstd
   -S, --sparse     holes of files are no zeroes in the archive (GNU's format 1.0)
   -q, --quiet      no progress
+  --progress       progress also where standard error is no terminal
 ${READ_OPTIONS}
 
   liblinux tar -z -o etc.tar.gz disk.img:2:/etc
@@ -127,6 +131,7 @@ process that writes has it as its root. Names with ".." are told, and left out.
   --owner UID:GID  whose everything becomes (default: as in the archive, in numbers)
   --strip N        without the first N directories of each name
   -q, --quiet      no progress
+  --progress       progress also where standard error is no terminal
   --json           print counts, and what failed
 ${KERNEL_OPTIONS}
 
@@ -135,6 +140,61 @@ ${KERNEL_OPTIONS}
 
 Exit codes: 0 done, 1 something failed (the rest is there), 2 usage.`,
     load: async () => (await import("./untar.ts")).untar,
+  },
+  sync: {
+    usage: "sync [--delete] [-n] [-c] [-v] [--exclude PATTERN]... [--json] SOURCE TARGET",
+    about: "make a directory like another one, in an image or of this machine",
+    details: `${ADDRESS}
+
+SOURCE or TARGET, or both, are IMAGE[:VOLUME]:/PATH; both are directories. TARGET gets what SOURCE has
+in it, as by rsync -a: content, modes, times, links, hard links, holes, devices, and between images
+extended attributes. Only what is different is written; files of the same size and time are taken for
+the same. Each file appears when it is complete.
+
+In an image owners are those of SOURCE unless --owner says otherwise. On this machine all becomes the
+user's unless -p is given, devices, pipes and sockets are reported and left out, and nothing is ever
+written outside of TARGET, whatever names and links the image has.
+
+  --delete         remove from TARGET what SOURCE has not
+  -n, --dry-run    change nothing, list what would be changed
+  -c, --checksum   compare contents instead of sizes and times
+  --exclude PATTERN  leave out names such as '*.log', or paths from the top on such as /var/cache
+  -p, --preserve   on this machine: owners, and set-user-ID and set-group-ID bits, too (as root)
+  --owner UID:GID  in an image: whose everything becomes
+  -v, --verbose    list what is changed: + new, ~ changed, - removed
+  -q, --quiet      no progress
+  --progress       progress also where standard error is no terminal
+  --json           print changes, counts and what was left out
+${READ_OPTIONS}
+
+  liblinux sync --delete ./rootfs disk.img:2:/
+  liblinux sync -n --delete old.img:/ new.img:/
+  liblinux sync card.img:2:/home ./backup
+
+Exit codes: 0 done, 1 something failed (the rest is done), 2 usage.`,
+    load: async () => (await import("./sync.ts")).sync,
+  },
+  diff: {
+    usage: "diff [-i WHAT]... [--exclude PATTERN]... [--json] A B",
+    about: "what two images, or an image and a directory, have different",
+    details: `${ADDRESS}
+
+A and B are images, directories or files in them, or directories of this machine. Images of several
+volumes are compared volume by volume. A line for each difference: - only in A, + only in B, ~ in both,
+with what is different: type, content or size, a link's target, mode, owner, time of modification,
+extended attributes (between images).
+
+  -i, --ignore WHAT  content, mode, owner, time or attributes; can be repeated, or a list with commas
+  --exclude PATTERN  leave out names such as '*.log', or paths from the top on such as /var/cache
+  --json             print JSON
+${READ_OPTIONS}
+
+  liblinux diff before.img after.img
+  liblinux diff -i owner,time ./rootfs disk.img:2:/
+
+Exit codes: 0 no differences, 1 some, 2 something failed.`,
+    load: async () => (await import("./diff.ts")).diff,
+    failed: 2,
   },
   tree: {
     usage: "tree [-d] [-L LEVELS] [--json] IMAGE[:VOLUME][:/PATH]",
@@ -194,6 +254,7 @@ The file is made, or its content is replaced.
   -a, --append     after what is there already
   -m, --mode MODE  its permissions, as 0644
   -q, --quiet      no progress
+  --progress       progress also where standard error is no terminal
 ${KERNEL_OPTIONS}`,
     load: async () => (await import("./write.ts")).write,
   },

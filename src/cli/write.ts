@@ -1,7 +1,7 @@
 // liblinux write: standard input into a file of an image.
 
 import { UsageError } from "./errors.ts";
-import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
+import { kernelChoice, KERNEL_OPTIONS, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
 import { atPlace, parseMode, parsePlace, withVolume } from "./places.ts";
 import { Progress } from "./progress.ts";
 
@@ -10,7 +10,7 @@ export async function write(args: string[]): Promise<number> {
     ...KERNEL_OPTIONS,
     append: { type: "boolean", short: "a", default: false },
     mode: { type: "string", short: "m" },
-    quiet: { type: "boolean", short: "q", default: false },
+    ...PROGRESS_OPTIONS,
   });
   const [text, ...more] = positionals;
   if (text === undefined || more.length)
@@ -20,7 +20,7 @@ export async function write(args: string[]): Promise<number> {
   const access = { ...kernelChoice("write", values), write: true };
   await withVolume(place, access, ({ fs }) =>
     atPlace(place, async () => {
-      using progress = new Progress(process.stderr.isTTY && !values.quiet);
+      using progress = new Progress(showsProgress(values));
       await using file = await fs.promises.open(place.path, values.append ? "a" : "w");
       for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
         // A write may take less than it was given.

@@ -2,7 +2,7 @@
 //
 // Invariants: nothing is kept but a chunk, and what a decoder's matches reach back to.
 
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { Readable } from "node:stream";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -29,15 +29,21 @@ const OTHERS: readonly (readonly [magic: Buffer, command: string])[] = [
 
 const STANDARD_INPUT = "-";
 
+/** How long the file is; 0 if nobody knows. */
+export function archiveBytes(file: string): number {
+  return file === STANDARD_INPUT ? 0 : (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+}
+
 /**
  * The archive in a file, or in standard input if that is called `-`.
  *
+ * @param taken is called with how much more was read, as it is compressed
  * @throws {TarError} if it cannot be decompressed
  */
-export async function* archiveFrom(file: string): Bytes {
+export async function* archiveFrom(file: string, taken: (bytes: number) => void): Bytes {
   const stream: AsyncIterable<Buffer> =
     file === STANDARD_INPUT ? process.stdin : createReadStream(file);
-  const chunks = stream[Symbol.asyncIterator]();
+  const chunks = counted(stream, taken);
   try {
     const head = await headOf(chunks);
     const starts = (magic: Buffer) => head.subarray(0, magic.length).equals(magic);
@@ -46,12 +52,22 @@ export async function* archiveFrom(file: string): Bytes {
     if (starts(XZ)) {
       // Its index is at its end.
       if (file === STANDARD_INPUT) throw needsCommand("xz -dc");
-      yield* unpackedXz(file);
+      yield* unpackedXz(file, taken);
     } else if (starts(GZIP)) yield* decompressed(withHead(head, chunks), createGunzip());
     else if (starts(ZSTD)) yield* decompressed(withHead(head, chunks), createZstdDecompress());
     else yield* withHead(head, chunks);
   } finally {
-    await chunks.return?.();
+    await chunks.return();
+  }
+}
+
+async function* counted(
+  stream: AsyncIterable<Buffer>,
+  taken: (bytes: number) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of stream) {
+    taken(chunk.length);
+    yield chunk;
   }
 }
 
@@ -89,14 +105,20 @@ async function* decompressed(source: Bytes, decoder: Duplex): Bytes {
 
 const damaged = (error: Error) => new TarError(`its compression is damaged: ${error.message}`);
 
-async function* unpackedXz(file: string): Bytes {
+async function* unpackedXz(file: string, taken: (bytes: number) => void): Bytes {
   using disk = new FileDisk(file, { readOnly: true });
   const source = byteSource(disk);
   try {
-    for (const piece of await xz.index(source))
+    let last = 0;
+    for (const piece of await xz.index(source)) {
+      const input = new Input(source, piece.position);
       // What it gives is good until the next one only, but a reader may keep it for longer.
-      for await (const bytes of xz.decode(new Input(source, piece.position), piece))
+      for await (const bytes of xz.decode(input, piece)) {
+        taken(input.position - last);
+        last = input.position;
         yield bytes.slice();
+      }
+    }
   } catch (error) {
     throw error instanceof CorruptError ? damaged(error) : error;
   }
