@@ -1,0 +1,15 @@
+// The network: links, addresses, routes and all else that rtnetlink and its kin configure.
+export type { AddressFlag, AddressSpec, InterfaceAddress } from "./interface-address.ts";
+export type { Link, LinkChanges, LinkFlag, LinkSpec, LinkStatistics, Namespace } from "./link.ts";
+export type { LinkKind } from "./link-kinds.ts";
+export type { MonitorEvent, MonitorTopic } from "./monitor.ts";
+export type { ForwardingSpec, Neighbour, NeighbourFlag, NeighbourSpec } from "./neighbour.ts";
+export { DumpInterruptedError, MalformedMessageError, NetlinkError } from "./netlink/errors.ts";
+export { UnknownFamilyError } from "./netlink/generic.ts";
+export type { Overrun, Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+export { net, Network, networkNamespace } from "./network.ts";
+export type { NetworkHost } from "./network.ts";
+export type { NextHop, Route, RouteFlag, RouteMetrics } from "./route.ts";
+export type { NumberRange, Rule } from "./rule.ts";
+export { UnknownDeviceError } from "./session.ts";
+export type { Device } from "./session.ts";

@@ -1,0 +1,87 @@
+// The network of a kernel, as one of its network namespaces has it.
+
+import type { CallOptions } from "../abi/calls.ts";
+import { CLONE_NEWNET } from "../abi/constants/sched.ts";
+import type { Process } from "../syscall/process.ts";
+import { Addresses } from "./interface-address.ts";
+import { Links } from "./link.ts";
+import { monitor } from "./monitor.ts";
+import type { MonitorEvent, MonitorTopic } from "./monitor.ts";
+import { Neighbours } from "./neighbour.ts";
+import type { Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+import { Routes } from "./route.ts";
+import { Rules } from "./rule.ts";
+import { Session } from "./session.ts";
+import type { Device } from "./session.ts";
+
+/** A process, or a kernel, of which it is pid 1. */
+export type NetworkHost = Process | { readonly init: Process };
+
+/**
+ * The network that a process sees: its links, addresses, routes and so on. Changes need
+ * CAP_NET_ADMIN, which root has. It holds sockets, once it is used: dispose it when done.
+ */
+export class Network {
+  readonly #session: Session;
+  readonly process: Process;
+  readonly link: Links;
+  readonly address: Addresses;
+  readonly route: Routes;
+  readonly rule: Rules;
+  readonly neighbour: Neighbours;
+
+  constructor(host: NetworkHost) {
+    this.process = "init" in host ? host.init : host;
+    this.#session = new Session(this.process);
+    this.link = new Links(this.#session);
+    this.address = new Addresses(this.#session);
+    this.route = new Routes(this.#session);
+    this.rule = new Rules(this.#session);
+    this.neighbour = new Neighbours(this.#session);
+  }
+
+  /**
+   * Bring an interface up, with addresses: `up("eth0", "10.0.0.1/24")`. What it has already stays.
+   *
+   * @throws {UnknownDeviceError} @throws {InvalidOptionError} if one is no address
+   */
+  async up(device: Device, ...addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) await this.address.replace(device, address);
+    await this.link.set(device, { up: true });
+  }
+
+  /** Take an interface down: its routes go, its IPv4 addresses stay. @throws {UnknownDeviceError} */
+  async down(device: Device, options?: CallOptions): Promise<void> {
+    await this.link.set(device, { up: false }, options);
+  }
+
+  /**
+   * Watch what changes. Nothing that happens after this settles is missed: if it was more than
+   * the buffer holds, an event of the type "overrun" says so.
+   */
+  monitor(
+    topics: readonly MonitorTopic[] = ["link", "address", "route"],
+    options?: SubscriptionOptions,
+  ): Promise<Subscription<MonitorEvent>> {
+    return monitor(this.#session, this.link, topics, options);
+  }
+
+  /** Close its sockets. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#session[Symbol.asyncDispose]();
+  }
+}
+
+/** The network of a kernel or a process: short for `new Network(host)`. */
+export function net(host: NetworkHost): Network {
+  return new Network(host);
+}
+
+/**
+ * A new process in a new network namespace, which has nothing but lo, and that is down. The
+ * namespace is gone when its last process and descriptor are.
+ */
+export function networkNamespace(host: NetworkHost): Promise<Process> {
+  const parent = "init" in host ? host.init : host;
+  return parent.fork({ flags: CLONE_NEWNET });
+}

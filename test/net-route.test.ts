@@ -1,0 +1,583 @@
+// Links, addresses, routes, rules and neighbours: what is configured, the kernel has and does.
+
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+
+import { SIOCGIFINDEX, SIOCGIFMTU } from "../src/abi/constants/ioctl.ts";
+import { AF_INET, SOCK_DGRAM } from "../src/abi/constants/socket.ts";
+import { Ifreq } from "../src/abi/structs/socket.ts";
+import { Kernel } from "../src/index.ts";
+import { UnknownDeviceError, net } from "../src/net/index.ts";
+import type { LinkSpec, MonitorEvent, Network } from "../src/net/index.ts";
+import { IFNAMSIZ } from "../src/net/link-kinds.ts";
+import { carry, connect, end, host, listen, pair, ping } from "./net-support.ts";
+import type { Host } from "./net-support.ts";
+
+let kernel: Kernel;
+let one: Host;
+let network: Network;
+
+before(async () => {
+  kernel = await Kernel.boot({ image: "full", memoryMiB: 128 });
+  one = await host(kernel);
+  network = one.net;
+});
+after(async () => {
+  await end(one);
+  await kernel.halt();
+});
+
+/** What the kernel says by the older way: ioctl(2). */
+async function ask(command: number, name: string): Promise<number> {
+  const fd = await one.process.socket(AF_INET, SOCK_DGRAM, 0);
+  const request = Ifreq.alloc();
+  request.bytes.set(new TextEncoder().encode(name));
+  await one.process.ioctl(fd, command, request.bytes);
+  await one.process.close(fd);
+  return new DataView(request.bytes.buffer).getInt32(IFNAMSIZ, true);
+}
+
+suite("links", () => {
+  test("lo is the first, and down in a new namespace", async () => {
+    const [lo] = await network.link.list();
+    assert.equal(lo?.name, "lo");
+    assert.equal(lo?.index, 1);
+    assert.equal(lo?.type, "loopback");
+    assert.equal(lo?.up, false);
+    await network.up("lo");
+    assert.equal((await network.link.get("lo")).up, true);
+    assert.equal(await ping(one.process, "127.0.0.1"), true);
+  });
+
+  test("every kind that can be made is read back", async () => {
+    await network.link.add({ name: "base", kind: "dummy", address: "02:00:00:00:00:01" });
+    await network.link.add({ name: "base2", kind: "dummy" });
+    const specs: readonly LinkSpec[] = [
+      { name: "t-ifb", kind: "ifb" },
+      { name: "t-nlmon", kind: "nlmon" },
+      { name: "t-wg", kind: "wireguard" },
+      { name: "t-vrf", kind: "vrf", vrf: { table: 77 } },
+      {
+        name: "t-bridge",
+        kind: "bridge",
+        bridge: { stp: true, forwardDelaySeconds: 4, ageingTimeSeconds: 60, vlanFiltering: true },
+      },
+      {
+        name: "t-vlan",
+        kind: "vlan",
+        link: "base",
+        vlan: {
+          id: 5,
+          protocol: "802.1ad",
+          flags: ["reorderHeader", "looseBinding"],
+          egressQos: [{ from: 1, to: 3 }],
+          ingressQos: [{ from: 2, to: 4 }],
+        },
+      },
+      {
+        name: "t-vxlan",
+        kind: "vxlan",
+        vxlan: {
+          id: 7,
+          remote: "10.5.0.2",
+          local: "10.5.0.1",
+          port: 4789,
+          learning: false,
+          ttl: 9,
+        },
+      },
+      {
+        name: "t-vxlan6",
+        kind: "vxlan",
+        vxlan: { id: 8, remote: "fd05::2", local: "fd05::1", port: 4790 },
+      },
+      { name: "t-geneve", kind: "geneve", geneve: { id: 9, remote: "10.5.0.2", port: 6081 } },
+      {
+        name: "t-bond",
+        kind: "bond",
+        bond: { mode: "active-backup", miimonMs: 100, upDelayMs: 200, hashPolicy: "layer3+4" },
+      },
+      { name: "t-macvlan", kind: "macvlan", link: "base", macvlan: { mode: "bridge" } },
+      { name: "t-macvtap", kind: "macvtap", link: "base", macvtap: { mode: "vepa" } },
+      {
+        name: "t-ipvlan",
+        kind: "ipvlan",
+        link: "base2",
+        ipvlan: { mode: "l3", flags: ["private"] },
+      },
+      {
+        name: "t-gre",
+        kind: "gre",
+        gre: {
+          local: "10.5.0.1",
+          remote: "10.5.0.2",
+          inputFlags: ["key"],
+          outputFlags: ["key"],
+          inputKey: 1,
+          outputKey: 2,
+        },
+      },
+      {
+        name: "t-gretap",
+        kind: "gretap",
+        gretap: { local: "10.5.0.1", remote: "10.5.0.3", ttl: 5 },
+      },
+      { name: "t-ipip", kind: "ipip", ipip: { local: "10.5.0.1", remote: "10.5.0.2", ttl: 33 } },
+      { name: "t-sit", kind: "sit", sit: { local: "10.5.0.1", remote: "10.5.0.2" } },
+      { name: "t-ip6tnl", kind: "ip6tnl", ip6tnl: { local: "fd05::1", remote: "fd05::2" } },
+      { name: "t-ip6gre", kind: "ip6gre", ip6gre: { local: "fd05::1", remote: "fd05::2" } },
+    ];
+    for (const spec of specs) {
+      await network.link.add(spec);
+      const { name, kind, link: below, ...rest } = spec;
+      const link = await network.link.get(name);
+      assert.equal(link.kind, kind);
+      if (below !== undefined) assert.equal(link.link, below);
+      assert.equal(await ask(SIOCGIFINDEX, name), link.index);
+      // What was asked for is among what there is; tunnels turn keys into flags of their own.
+      const got = link[kind as keyof typeof link] as Record<string, unknown> | undefined;
+      for (const [key, value] of Object.entries(rest[kind as keyof typeof rest] ?? {}))
+        assert.deepEqual(got?.[key], value, `${name} ${key}`);
+    }
+    for (const { name } of specs.toReversed()) {
+      await network.link.delete(name);
+      await assert.rejects(network.link.get(name), UnknownDeviceError);
+    }
+    for (const name of ["base", "base2"]) await network.link.delete(name);
+  });
+
+  test("what all links have is changed and read back", async () => {
+    await network.link.add({ name: "x0", kind: "dummy", txQueues: 2 });
+    await network.link.set("x0", {
+      name: "x1",
+      address: "02:00:5e:10:00:01",
+      mtu: 1400,
+      txQueueLength: 77,
+      alias: "the first",
+      group: 9,
+      promiscuous: true,
+      allMulticast: true,
+      multicast: false,
+      arp: true,
+      inet6: { addressGeneration: "none" },
+      up: true,
+    });
+    const link = await network.link.get("x1");
+    assert.equal(link.address, "02:00:5e:10:00:01");
+    assert.equal(link.mtu, 1400);
+    assert.equal(link.txQueueLength, 77);
+    assert.equal(link.alias, "the first");
+    assert.equal(link.group, 9);
+    assert.equal(link.txQueues, 2);
+    assert.equal(link.inet6?.addressGeneration, "none");
+    for (const flag of ["up", "promiscuous", "all-multicast"] as const)
+      assert.ok(link.flags.includes(flag), flag);
+    for (const flag of ["multicast", "no-arp"] as const)
+      assert.ok(!link.flags.includes(flag), flag);
+    assert.equal(await ask(SIOCGIFMTU, "x1"), 1400);
+    await network.down("x1");
+    assert.equal((await network.link.get(link.index)).up, false);
+    await network.link.delete("x1");
+  });
+
+  test("a bridge has ports, which have options", async () => {
+    await network.link.add({ name: "br0", kind: "bridge" });
+    await network.link.add({ name: "p0", kind: "dummy", master: "br0" });
+    await network.link.set("p0", { bridgePort: { cost: 42, isolated: true, learning: false } });
+    const port = await network.link.get("p0");
+    assert.equal(port.master, "br0");
+    assert.equal(port.portKind, "bridge");
+    assert.equal(port.bridgePort?.cost, 42);
+    assert.equal(port.bridgePort?.isolated, true);
+    assert.equal(port.bridgePort?.learning, false);
+    await network.link.set("p0", { master: null });
+    assert.equal((await network.link.get("p0")).master, undefined);
+    for (const name of ["p0", "br0"]) await network.link.delete(name);
+  });
+
+  test("mistakes are named", async () => {
+    await network.link.add({ name: "m0", kind: "dummy" });
+    await assert.rejects(network.link.add({ name: "m0", kind: "dummy" }), {
+      name: "NetlinkError",
+      code: "EEXIST",
+      request: "add the dummy 'm0'",
+    });
+    await assert.rejects(network.link.add({ name: "m1", kind: "nonsense" }), {
+      code: "EOPNOTSUPP",
+      reason: "Unknown device type",
+    });
+    await assert.rejects(
+      network.link.add({ name: "m1", kind: "vlan", link: "m0", vlan: { id: 5000 } }),
+      {
+        code: "ERANGE",
+        reason: "8021q: Invalid VLAN id",
+      },
+    );
+    await assert.rejects(network.link.add({ name: "m1", kind: "vlan", vlan: { id: 5 } }), {
+      reason: "8021q: link not specified",
+    });
+    await assert.rejects(network.link.set("m0", { mtu: -5 }), { option: "mtu" });
+    await assert.rejects(network.link.set("m0", { address: "02:00" }), { code: "EINVAL" });
+    await assert.rejects(network.link.set("m0", { address: "junk" }), { option: "address" });
+    await assert.rejects(network.link.set("m0", { nonsense: 1 } as object), { option: "nonsense" });
+    await assert.rejects(network.link.set("nobody", { mtu: 1500 }), {
+      name: "UnknownDeviceError",
+      code: "ENODEV",
+      device: "nobody",
+    });
+    await assert.rejects(network.link.set("m0", { master: "nobody" }), { option: "master" });
+    await assert.rejects(network.link.add({ name: "a-name-that-is-too-long", kind: "dummy" }), {
+      option: "name",
+    });
+    await assert.rejects(network.link.delete("lo"), { name: "NetlinkError", code: "EOPNOTSUPP" });
+    await network.link.delete("m0");
+  });
+
+  test("who has no right is told so", async () => {
+    const user = await kernel.process({ uid: 1000, gid: 1000 });
+    const mine = net(user);
+    assert.ok((await mine.link.list()).length > 0);
+    await assert.rejects(mine.link.set("lo", { mtu: 1500 }), { code: "EPERM" });
+    await mine[Symbol.asyncDispose]();
+    await user.exit();
+  });
+});
+
+suite("addresses", () => {
+  test("IPv4 and IPv6 are added, listed and removed", async () => {
+    await network.link.add({ name: "a0", kind: "dummy", up: true });
+    await network.address.add("a0", "10.7.0.1/24", { label: "a0:x", metric: 7 });
+    await network.address.add("a0", "fd07::1/64", { validSeconds: 600, preferredSeconds: 300 });
+    await network.address.add("a0", "10.7.1.1/32", { peer: "10.7.1.2" });
+    const all = await network.address.list("a0");
+    const first = all.find(({ address }) => address === "10.7.0.1/24");
+    assert.equal(first?.broadcast, "10.7.0.255");
+    assert.equal(first?.label, "a0:x");
+    assert.equal(first?.device, "a0");
+    assert.equal(first?.metric, 7);
+    assert.equal(first?.validSeconds, Infinity);
+    const second = all.find(({ address }) => address === "fd07::1/64");
+    assert.equal(second?.validSeconds, 600);
+    assert.equal(second?.preferredSeconds, 300);
+    assert.equal(all.find(({ address }) => address === "10.7.1.1/32")?.peer, "10.7.1.2");
+    await assert.rejects(network.address.add("a0", "10.7.0.1/24"), { code: "EEXIST" });
+    await network.address.replace("a0", "10.7.0.1/24", { validSeconds: 50 });
+    await network.address.delete("a0", "10.7.0.1/24");
+    await assert.rejects(network.address.delete("a0", "10.7.0.1/24"), { code: "EADDRNOTAVAIL" });
+    await assert.rejects(network.address.add("a0", "10.7.0.300/24"), { option: "address" });
+    await assert.rejects(network.address.add("nobody", "10.7.0.1/24"), UnknownDeviceError);
+    await network.address.flush("a0");
+    assert.deepEqual(await network.address.list("a0"), []);
+    await network.link.delete("a0");
+  });
+});
+
+suite("routes", () => {
+  before(async () => {
+    await network.link.add({ name: "r0", kind: "dummy", arp: true });
+    await network.link.add({ name: "r1", kind: "dummy" });
+    await network.up("r0", "10.8.0.1/24", "fd08::1/64");
+    await network.up("r1", "10.9.0.1/24");
+  });
+  after(async () => {
+    for (const name of ["r0", "r1"]) await network.link.delete(name);
+  });
+
+  const find = async (destination: string, table: string | number = "main") =>
+    (await network.route.list({ table })).find((route) => route.destination === destination);
+
+  test("with a gateway, metrics, a table of its own", async () => {
+    const metrics = { mtu: 1400, congestionControl: "bbr", initialCongestionWindow: 20 };
+    await network.route.add({
+      destination: "10.20.0.0/16",
+      gateway: "10.8.0.2",
+      metric: 5,
+      metrics,
+    });
+    const route = await find("10.20.0.0/16");
+    assert.equal(route?.gateway, "10.8.0.2");
+    assert.equal(route?.device, "r0");
+    assert.equal(route?.metric, 5);
+    assert.equal(route?.protocol, "static");
+    assert.deepEqual(route?.metrics, metrics);
+    await network.route.add({ destination: "default", gateway: "10.8.0.2", table: 1000 });
+    assert.equal((await find("default", 1000))?.table, 1000);
+    assert.equal(await find("default"), undefined);
+    const found = await network.route.get("10.20.5.5");
+    assert.equal(found.gateway, "10.8.0.2");
+    assert.equal(found.preferredSource, "10.8.0.1");
+    // What was read can be given again.
+    await network.route.delete(route);
+    assert.equal(await find("10.20.0.0/16"), undefined);
+    await network.route.delete({ destination: "default", gateway: "10.8.0.2", table: 1000 });
+  });
+
+  test("several ways, of which each has a weight", async () => {
+    const nextHops = [
+      { gateway: "10.8.0.2", device: "r0", weight: 3, flags: [] },
+      { gateway: "10.9.0.2", device: "r1", weight: 200, flags: [] },
+    ];
+    await network.route.add({ destination: "10.21.0.0/16", nextHops });
+    assert.deepEqual((await find("10.21.0.0/16"))?.nextHops, nextHops);
+    await network.route.replace({ destination: "10.21.0.0/16", device: "r1" });
+    const replaced = await find("10.21.0.0/16");
+    assert.equal(replaced?.device, "r1");
+    assert.equal(replaced?.scope, "link");
+    await network.route.delete({ destination: "10.21.0.0/16" });
+  });
+
+  test("IPv6, and IPv4 by a gateway of IPv6", async () => {
+    await network.route.add({ destination: "fd21::/32", gateway: "fd08::2" });
+    assert.equal((await find("fd21::/32"))?.gateway, "fd08::2");
+    await network.route.add({ destination: "default", gateway: "fe80::5%r0" });
+    const viaLink = (await network.route.list({ family: "ipv6" })).find(
+      (r) => r.destination === "default",
+    );
+    assert.equal(viaLink?.gateway, "fe80::5");
+    assert.equal(viaLink?.device, "r0");
+    await network.route.add({ destination: "10.22.0.0/16", gateway: "fd08::9", device: "r0" });
+    assert.equal((await find("10.22.0.0/16"))?.gateway, "fd08::9");
+    await network.route.add({ destination: "fd23::/32", type: "unreachable" });
+    await assert.rejects(network.route.get("fd23::1"), { code: "EHOSTUNREACH" });
+  });
+
+  test("mistakes are named", async () => {
+    const destination = "10.30.0.0/16";
+    await assert.rejects(network.route.add({ destination, gateway: "99.0.0.1" }), {
+      code: "ENETUNREACH",
+      reason: "Nexthop has invalid gateway",
+    });
+    await assert.rejects(
+      network.route.add({ destination, device: "r0", metrics: { congestionControl: "nonsense" } }),
+      { reason: "Unknown tcp congestion algorithm" },
+    );
+    await assert.rejects(network.route.add({ destination: "10.0.0.0/40", device: "r0" }), {
+      option: "destination",
+    });
+    await assert.rejects(network.route.add({ destination, device: "r0", type: "odd" }), {
+      option: "type",
+    });
+    await assert.rejects(network.route.add({ destination, device: "nobody" }), UnknownDeviceError);
+    await assert.rejects(network.route.delete({ destination }), { code: "ESRCH" });
+    await assert.rejects(network.route.get("203.0.113.1"), { code: "ENETUNREACH" });
+    await network.route.add({ destination, device: "r0" });
+    await assert.rejects(network.route.add({ destination, device: "r0" }), { code: "EEXIST" });
+  });
+
+  test("a thousand of them are listed, in several datagrams", async () => {
+    const table = 3000;
+    for (let i = 0; i < 1000; i++)
+      await network.route.add({
+        destination: `10.${40 + (i >> 8)}.${i & 255}.0/24`,
+        device: "r0",
+        table,
+      });
+    const routes = await network.route.list({ table });
+    assert.equal(new Set(routes.map(({ destination }) => destination)).size, 1000);
+  });
+});
+
+test("rules are added, listed and removed", async () => {
+  const rule = {
+    priority: 50,
+    from: "10.0.0.0/8",
+    inputDevice: "lo",
+    mark: 5,
+    markMask: 0xff,
+    table: 1234,
+    ipProtocol: 6,
+    destinationPorts: { start: 80, end: 90 },
+    not: true,
+    protocol: "static",
+  };
+  await network.rule.add(rule);
+  const found = (await network.rule.list()).find(({ priority }) => priority === 50);
+  assert.deepEqual(found, { ...rule, family: "ipv4", action: "table" });
+  await assert.rejects(network.rule.add(rule), { code: "EEXIST" });
+  await network.rule.delete(found);
+  assert.ok((await network.rule.list()).every(({ priority }) => priority !== 50));
+  await network.rule.add({ family: "ipv6", priority: 60, to: "fd00::/8", action: "prohibit" });
+  const six = (await network.rule.list("ipv6")).find(({ priority }) => priority === 60);
+  assert.equal(six?.action, "prohibit");
+  await network.rule.delete({ family: "ipv6", priority: 60 });
+  await assert.rejects(network.rule.delete({ priority: 61 }), { code: "ENOENT" });
+  await assert.rejects(network.rule.add({ from: "10.0.0.0/8", to: "fd00::/8" }), {
+    option: "family",
+  });
+});
+
+test("neighbours and forwarding entries are added, listed and removed", async () => {
+  await network.link.add({ name: "n0", kind: "dummy", arp: true });
+  await network.up("n0", "10.10.0.1/24");
+  const neighbour = { device: "n0", address: "10.10.0.9", hardwareAddress: "02:00:00:00:00:09" };
+  await network.neighbour.add(neighbour);
+  const found = (await network.neighbour.list("n0")).find(({ address }) => address === "10.10.0.9");
+  assert.deepEqual(found, { ...neighbour, state: "permanent", flags: [] });
+  await assert.rejects(network.neighbour.add(neighbour), { code: "EEXIST" });
+  await network.neighbour.delete(neighbour);
+  await assert.rejects(network.neighbour.add({ ...neighbour, state: "asleep" }), {
+    option: "state",
+  });
+  await network.link.add({ name: "nbr", kind: "bridge" });
+  await network.link.set("n0", { master: "nbr" });
+  const entry = { device: "n0", hardwareAddress: "02:00:00:00:00:77" };
+  await network.neighbour.addForwarding(entry);
+  const first = (await network.neighbour.forwarding("n0")).find(
+    ({ hardwareAddress }) => hardwareAddress === entry.hardwareAddress,
+  );
+  assert.equal(first?.state, "permanent");
+  await network.neighbour.deleteForwarding(entry);
+  for (const name of ["n0", "nbr"]) await network.link.delete(name);
+});
+
+suite("between namespaces", () => {
+  test("a veth carries pings and TCP", async () => {
+    const [left, right] = await pair(kernel);
+    assert.equal(await ping(left.process, "10.0.0.2"), true);
+    assert.equal(await ping(left.process, "10.0.0.3", 50), false);
+    const listener = await listen(right.process, "10.0.0.2", 80);
+    const client = await connect(left.process, "10.0.0.2", 80);
+    const accepted = await right.process.accept4(listener, null, null, 0);
+    assert.equal(
+      await carry([left.process, client], [right.process, accepted], "over the wire"),
+      "over the wire",
+    );
+    const { hardwareAddress } = (await left.net.neighbour.list("eth0")).find(
+      ({ address }) => address === "10.0.0.2",
+    )!;
+    assert.equal(hardwareAddress, (await right.net.link.get("eth0")).address);
+    await end(left, right);
+  });
+
+  test("a router forwards, a bridge switches, a VXLAN tunnels", async () => {
+    const [left, router, right] = [await host(kernel), await host(kernel), await host(kernel)];
+    await router.net.link.add({ name: "br0", kind: "bridge" });
+    await router.net.up("br0", "10.1.0.254/24");
+    for (const [index, end] of [left, right].entries()) {
+      await router.net.link.add({
+        name: `p${index}`,
+        kind: "veth",
+        veth: { peer: { name: "eth0", namespacePid: end.process.pid } },
+      });
+      await router.net.link.set(`p${index}`, { master: "br0", up: true });
+      await end.net.up("eth0", `10.1.0.${index + 1}/24`);
+    }
+    assert.equal(await ping(left.process, "10.1.0.2"), true);
+    for (const [index, end] of [left, right].entries()) {
+      await end.net.link.add({
+        name: "vx",
+        kind: "vxlan",
+        vxlan: { id: 42, local: `10.1.0.${index + 1}`, remote: `10.1.0.${2 - index}`, port: 4789 },
+      });
+      await end.net.up("vx", `10.2.0.${index + 1}/24`);
+    }
+    assert.equal(await ping(left.process, "10.2.0.2"), true);
+    await left.net.route.add({ destination: "10.3.0.0/24", gateway: "10.1.0.254" });
+    await router.net.link.add({ name: "d0", kind: "dummy" });
+    await router.net.up("d0", "10.3.0.1/24");
+    assert.equal(await ping(left.process, "10.3.0.1"), true);
+    await end(left, right, router);
+  });
+
+  test("a link moves, and comes back with its namespace's end", async () => {
+    const other = await host(kernel);
+    await network.link.add({ name: "mover", kind: "veth", veth: { peer: { name: "stayer" } } });
+    await network.link.set("mover", { namespace: other.process });
+    await assert.rejects(network.link.get("mover"), UnknownDeviceError);
+    assert.equal((await other.net.link.get("mover")).kind, "veth");
+    await end(other);
+  });
+});
+
+suite("monitor", () => {
+  async function take(events: AsyncIterator<MonitorEvent | { type: "overrun" }>, count: number) {
+    const taken: (MonitorEvent | { type: "overrun" })[] = [];
+    while (taken.length < count) {
+      const { value, done } = await events.next();
+      if (done) break;
+      taken.push(value);
+    }
+    return taken;
+  }
+
+  test("tells of links, addresses and routes as they change", async () => {
+    const other = await host(kernel);
+    await using events = await other.net.monitor(["link", "address", "route"]);
+    await other.net.link.add({ name: "w0", kind: "dummy" });
+    await other.net.up("w0", "10.11.0.1/24");
+    await other.net.link.delete("w0");
+    const seen: string[] = [];
+    for await (const event of events) {
+      if (event.type === "link") seen.push(`${event.action} ${event.link.name} ${event.link.up}`);
+      if (event.type === "address") seen.push(`${event.action} ${event.address.address}`);
+      if (event.type === "route") seen.push(`${event.action} ${event.route.destination}`);
+      if (seen.at(-1)?.startsWith("delete w0")) break;
+    }
+    assert.equal(seen[0], "set w0 false");
+    for (const one of [
+      "set 10.11.0.1/24",
+      "set w0 true",
+      "set 10.11.0.0/24",
+      "delete 10.11.0.1/24",
+    ])
+      assert.ok(seen.includes(one), `${one} in ${seen.join(", ")}`);
+    await end(other);
+  });
+
+  test("says so when there was more than it can hold", async () => {
+    const other = await host(kernel);
+    const events = await other.net.monitor(["link"], { bufferBytes: 4096 });
+    for (let i = 0; i < 40; i++) await other.net.link.set("lo", { up: i % 2 === 0 });
+    const taken = await take(events, 1);
+    const kinds = new Set(taken.map(({ type }) => type));
+    while (!kinds.has("overrun")) kinds.add((await take(events, 1))[0].type);
+    // It goes on after that.
+    await events.return();
+    assert.deepEqual(await events.next(), { done: true, value: undefined });
+    await end(other);
+  });
+
+  test("a signal ends it, also while it waits; leaving ends it, too", async () => {
+    const other = await host(kernel);
+    const stop = new AbortController();
+    const events = await other.net.monitor(["link"], { signal: stop.signal });
+    const waiting = events.next();
+    const why = new Error("enough");
+    stop.abort(why);
+    await assert.rejects(waiting, why);
+    assert.deepEqual(await events.next(), { done: true, value: undefined });
+    const second = await other.net.monitor(["link"]);
+    const pending = second.next();
+    await second[Symbol.asyncDispose]();
+    assert.deepEqual(await pending, { done: true, value: undefined });
+    await assert.rejects(other.net.monitor(["weather" as never]), { option: "topics" });
+    assert.deepEqual(other.process.callsInFlight, 0);
+    await end(other);
+  });
+});
+
+test("a request can be aborted, and the next one goes on", async () => {
+  const stop = AbortSignal.abort(new Error("no"));
+  await assert.rejects(network.link.list({ signal: stop }), { message: "no" });
+  assert.ok((await network.link.list()).length > 0);
+});
+
+test("many requests at once are answered each", async () => {
+  const results = await Promise.all([
+    ...Array.from({ length: 20 }, () => network.link.list()),
+    ...Array.from({ length: 20 }, () => network.address.list().then((all) => all as unknown[])),
+    ...Array.from({ length: 5 }, () =>
+      network.link.get("nobody").catch((error: unknown) => [error]),
+    ),
+  ]);
+  for (const result of results.slice(0, 20)) assert.deepEqual(result, results[0]);
+  for (const result of results.slice(40))
+    assert.ok(Array.isArray(result) && result[0] instanceof UnknownDeviceError);
+});
+
+test("a disposed network takes no requests", async () => {
+  const gone = net(one.process);
+  await gone.link.list();
+  await gone[Symbol.asyncDispose]();
+  await assert.rejects(gone.link.list(), { code: "ERR_DISPOSED" });
+});
