@@ -54,6 +54,25 @@ const BTRFS: System = {
 };
 const SYSTEMS = [EXT4, XFS, BTRFS];
 
+/** Names as long as can be; the bytes are everything but a slash and 0. */
+const LONG_NAMES: readonly Buffer[] = [
+  // Every byte that there can be.
+  Buffer.from(Array.from({ length: 255 }, (_, byte) => (byte + 1 === 0x2f ? 1 : byte + 1))),
+  // UTF-8: of letters of two, three and four bytes.
+  Buffer.from(`${"é".repeat(127)}x`),
+  Buffer.from("語".repeat(85)),
+  Buffer.from(`${"🐧".repeat(63)}abc`),
+  // Letters of Latin-1, KOI8-R, Shift JIS (with a backslash in it) and EUC-JP.
+  Buffer.alloc(255, "e9", "hex"),
+  Buffer.alloc(255, "d1", "hex"),
+  Buffer.alloc(255, "835c", "hex"),
+  Buffer.alloc(255, "b8ec", "hex"),
+  // What is no character in any: half of one, one that is too long, a surrogate, 0xff.
+  Buffer.alloc(255, "c0af", "hex"),
+  Buffer.alloc(255, "eda080", "hex"),
+  Buffer.alloc(255, "ff", "hex"),
+];
+
 suite("power", () => {
   let kernel: Kernel;
   before(async () => {
@@ -268,6 +287,38 @@ suite("power", () => {
       });
     });
 
+  for (const system of SYSTEMS)
+    test(`${system.type}: names of 255 bytes, in any encoding`, async (t) => {
+      const { init } = kernel;
+      const at = (root: string, name: Buffer) => Buffer.concat([Buffer.from(`${root}/`), name]);
+      const verify = async (root: string) => {
+        const found = (await readDirectory(init, root)).map(({ rawName }) =>
+          Buffer.from(rawName).toString("latin1"),
+        );
+        const names = LONG_NAMES.map((name) => name.toString("latin1"));
+        assert.deepEqual(found.filter((name) => name.length === 255).toSorted(), names.toSorted());
+        for (const [index, name] of LONG_NAMES.entries()) {
+          const fd = await init.openat(AT_FDCWD, at(root, name), O_RDONLY, 0);
+          assert.equal(await readText(init, fd), `${index}`);
+        }
+      };
+      await on(
+        t,
+        system,
+        2 * GIB,
+        async (root) => {
+          for (const [index, name] of LONG_NAMES.entries()) {
+            assert.equal(name.length, 255);
+            await writeAt(init, AT_FDCWD, at(root, name), `${index}`);
+            const longer = writeAt(init, AT_FDCWD, at(root, Buffer.concat([name, name])), "");
+            await assert.rejects(longer, { code: "ENAMETOOLONG" });
+          }
+          await verify(root);
+        },
+        verify,
+      );
+    });
+
   for (const [system, count, bytes] of [
     [EXT4, 30, 100],
     [XFS, repeats(3000, 500), 2000],
@@ -397,7 +448,12 @@ suite("power", () => {
   });
 });
 
-async function writeAt(process: Process, at: number, path: string, content: string): Promise<void> {
+async function writeAt(
+  process: Process,
+  at: number,
+  path: string | Buffer,
+  content: string,
+): Promise<void> {
   const fd = await process.openat(at, path, O_CREAT | O_WRONLY, 0o644);
   const bytes = Buffer.from(content);
   if (bytes.length) await process.write(fd, bytes, bytes.length);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../../../src/abi/constants/fcntl.ts";
 import { MemoryDisk } from "../../../src/disk/index.ts";
 import { attachDisk } from "../../../src/fs/index.ts";
-import { Kernel } from "../../../src/index.ts";
+import { Kernel, VirtualClock } from "../../../src/index.ts";
 import { emptyHfsPlus } from "../../images/hfsplus.ts";
 import { emptyImage, run } from "../../images/native.ts";
 
@@ -38,9 +38,15 @@ function fillNatively(folder: string): string {
 }
 
 async function fillByKernel(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<void> {
-  const kernel = await Kernel.boot({ image: "full", memoryMiB: 128 });
+  const clock = new VirtualClock({ epochMs: Date.UTC(2026, 0, 1) });
+  const kernel = await Kernel.boot({ image: "full", memoryMiB: 128, clock, random: 1 });
+  await clock.drive(fill(kernel, new MemoryDisk(bytes), type));
+  await clock.drive(kernel.halt());
+}
+
+async function fill(kernel: Kernel, disk: MemoryDisk, type: string): Promise<void> {
   const { init } = kernel;
-  await using device = await attachDisk(kernel, new MemoryDisk(bytes));
+  await using device = await attachDisk(kernel, disk);
   await init.mkdirat(AT_FDCWD, "/mnt", 0o755);
   await init.mount(device.path, "/mnt", type, 0, null);
   await init.mkdirat(AT_FDCWD, "/mnt/directory", 0o755);
@@ -55,7 +61,6 @@ async function fillByKernel(bytes: Uint8Array<ArrayBuffer>, type: string): Promi
   // FAT has none.
   await init.symlinkat("directory/entry 1", AT_FDCWD, "/mnt/link").catch(() => {});
   await init.umount2("/mnt", 0);
-  await kernel.halt();
 }
 
 const byKernel = (
@@ -95,17 +100,19 @@ const natively = (
   },
 });
 
-const EXT4 = ["-q", "-F", "-t", "ext4"];
+/** So that a seed means the same image again, as far as the tools let it. */
+const UUID = "4c696e75-7820-6173-2061-206c69627279";
+const EXT4 = ["-q", "-F", "-U", UUID, "-t", "ext4"];
 const UNCOMPRESSED = ["-noI", "-noD", "-noF", "-noX"];
 
 export const BASES: readonly Base[] = [
   byKernel("ext4", "ext4", 4, "mke2fs", ...EXT4, "-O", "inline_data"),
   byKernel("ext4 unsealed", "ext4", 4, "mke2fs", ...EXT4, "-O", "^metadata_csum"),
-  byKernel("ext3", "ext4", 4, "mke2fs", "-q", "-F", "-t", "ext3"),
-  byKernel("xfs", "xfs", 24, "mkfs.xfs", "--unsupported", "-q"),
-  byKernel("btrfs", "btrfs", 112, "mkfs.btrfs", "-q", "-m", "single"),
-  byKernel("f2fs", "f2fs", 64, "mkfs.f2fs", "-q"),
-  byKernel("vfat", "vfat", 4, "mkfs.vfat"),
+  byKernel("ext3", "ext4", 4, "mke2fs", ...EXT4.slice(0, -1), "ext3"),
+  byKernel("xfs", "xfs", 24, "mkfs.xfs", "--unsupported", "-q", "-m", `uuid=${UUID}`),
+  byKernel("btrfs", "btrfs", 112, "mkfs.btrfs", "-q", "-U", UUID, "-m", "single"),
+  byKernel("f2fs", "f2fs", 64, "mkfs.f2fs", "-q", "-U", UUID),
+  byKernel("vfat", "vfat", 4, "mkfs.vfat", "--invariant"),
   byKernel("exfat", "exfat", 4, "mkfs.exfat"),
   byKernel("ntfs3", "ntfs3", 4, "mkfs.ntfs", "-q", "-F", "-f"),
   byKernel("udf", "udf", 4, "mkudffs"),

@@ -1,9 +1,11 @@
 // A thread that mounts damaged images, one after the other, and looks at all that is in them.
 // The thread that started it watches its counters, for a kernel that never comes back blocks this one.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 
 import {
   AT_FDCWD,
@@ -57,6 +59,15 @@ const report = (event: HostileEvent): void => parentPort!.postMessage(event);
 const warnings = new Set<string>();
 
 const count = (counter: number): number => Atomics.add(counters, counter, 1);
+
+/** Keep a damaged image, to be looked at. @returns where it is */
+function keep(seed: number): string {
+  disk.undo();
+  damage(seed);
+  const path = join(tmpdir(), `liblinux-hostile-${work.type}-${seed}.img.gz`);
+  writeFileSync(path, gzipSync(disk.bytes));
+  return path;
+}
 
 /** A kernel that the disk is attached to. */
 class Patient {
@@ -198,7 +209,8 @@ async function examine(patient: Patient, seed: number, writes: boolean): Promise
       report({ kind: "panic", seed, text: `${reason} | ${tail ?? ""} | ${trace}` });
     } else if (late && error instanceof KernelStoppedError) {
       count(COUNTER.hangs);
-      report({ kind: "hang", seed, text: patient.kernel.log.tail(3).join(" / ") });
+      const tail = patient.kernel.log.tail(3).join(" / ");
+      report({ kind: "hang", seed, text: `${tail} (kept as ${keep(seed)})` });
     } else if (error instanceof SystemError) {
       // It was mounted, and does not go.
       count(COUNTER.stuck);
