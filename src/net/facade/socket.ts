@@ -1,0 +1,196 @@
+// What every socket of the kernel has: a descriptor, its address, its options, an end.
+//
+// Invariants: a descriptor is used in jobs of the lane only, and by no job that starts after
+// close(): so a number that the kernel gives again never meets a call that was for the old one.
+
+import {
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SO_LINGER,
+} from "../../abi/constants/socket.ts";
+import { Linger } from "../../abi/structs/socket.ts";
+import { familyOf } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { SocketClosedError, explain } from "./errors.ts";
+import type { Context } from "./errors.ts";
+import type { Host } from "./host.ts";
+import { decodeOption, encodeLinger, encodeOption, keyOf } from "./options.ts";
+import type { OptionKey, OptionName, OptionValue } from "./options.ts";
+import { Source } from "./reactor.ts";
+
+/** No option of one number or name is longer. */
+const DEFAULT_VALUE_BYTES = 256;
+
+/** What kind of socket it is: what socket(2) takes. */
+export interface SocketKind {
+  /** AF_…; default: that of the address. */
+  readonly family: number;
+  /** SOCK_… */
+  readonly type: number;
+  /** IPPROTO_…, or in network order an Ethernet type; default 0. */
+  readonly protocol?: number;
+}
+
+/** A new descriptor, non-blocking. A job of the lane's. */
+export function openDescriptor(host: Host, kind: SocketKind): Promise<number> {
+  const { family, type, protocol = 0 } = kind;
+  return host.process.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+/** Make a socket, prepare it, and close it again if that fails. A job of the lane's. */
+export async function prepare<T>(
+  host: Host,
+  kind: SocketKind,
+  context: Context,
+  job: (fd: number) => Promise<T>,
+): Promise<T> {
+  let fd = -1;
+  try {
+    fd = await openDescriptor(host, kind);
+    return await job(fd);
+  } catch (error) {
+    if (fd >= 0) await host.process.close(fd).catch(() => {});
+    throw explain(error, context);
+  }
+}
+
+/** Give a socket an address. A job of the lane's. */
+export async function bindDescriptor(host: Host, fd: number, local: Endpoint): Promise<void> {
+  const length = host.lane.putName(local);
+  await host.process.bind(fd, host.lane.name, length);
+}
+
+export abstract class KernelSocket implements AsyncDisposable {
+  protected readonly host: Host;
+  protected readonly source: Source;
+  /** Where it is itself, as far as it is known. */
+  local: Endpoint | undefined;
+  #closing: Promise<void> | null = null;
+  #lingers = false;
+
+  protected constructor(host: Host, fd: number, local: Endpoint | undefined) {
+    this.host = host;
+    this.source = new Source(fd);
+    this.local = local;
+  }
+
+  /** The descriptor, in the process that the sockets belong to. */
+  get fd(): number {
+    return this.source.fd;
+  }
+
+  /** Whether close() was called. */
+  get closed(): boolean {
+    return this.#closing !== null;
+  }
+
+  /** Do something with the descriptor, unless it is closed by then. */
+  protected job<T>(syscall: string, work: () => Promise<T>, endpoint?: Endpoint): Promise<T> {
+    return this.host.lane.run(async () => {
+      if (this.source.failed) throw this.source.failed;
+      if (this.#closing) throw new SocketClosedError();
+      try {
+        return await work();
+      } catch (error) {
+        throw explain(error, { syscall, endpoint });
+      }
+    });
+  }
+
+  /** Ask the kernel where the socket is. A job of the lane's. */
+  protected async learnLocal(): Promise<void> {
+    const { lane, process } = this.host;
+    lane.expectName();
+    await process.getsockname(this.fd, lane.name, lane.nameLength);
+    this.local = lane.takeName();
+  }
+
+  /** Where the socket is, asked anew. A job of the lane's. @internal */
+  async whereabouts(): Promise<Endpoint | undefined> {
+    await this.learnLocal();
+    return this.local;
+  }
+
+  /**
+   * Set an option by its name. A number is an int, a flag 0 or 1, bytes are a structure, and times
+   * (SO_RCVTIMEO) are in milliseconds.
+   *
+   * @throws {InvalidOptionError} @throws {SocketError}
+   */
+  async setOption(name: OptionName, value: OptionValue): Promise<void> {
+    await this.setRawOption(this.#keyOf(name), encodeOption(name, value));
+  }
+
+  /** As {@link setOption}, by numbers: what setsockopt(2) takes. */
+  setRawOption({ level, option }: OptionKey, value: Uint8Array): Promise<void> {
+    if (level === SOL_SOCKET && option === SO_LINGER)
+      this.#lingers = value.subarray(Linger.offsets.l_linger).some((byte) => byte !== 0);
+    return this.job("setsockopt", async () => {
+      const { lane, process } = this.host;
+      if (value.length > lane.value.length)
+        throw new RangeError(`an option has at most ${lane.value.length} bytes`);
+      lane.valueBytes.set(value);
+      await process.setsockopt(this.fd, level, option, lane.value, value.length);
+    });
+  }
+
+  /**
+   * An option by its name: a number, a text, or the bytes of what is neither.
+   *
+   * @throws {InvalidOptionError} @throws {SocketError}
+   */
+  async getOption(name: OptionName): Promise<number | string | Uint8Array> {
+    return decodeOption(name, await this.getRawOption(this.#keyOf(name)));
+  }
+
+  /** As {@link getOption}, by numbers: at most so many bytes of it. */
+  getRawOption(key: OptionKey, lengthBytes: number = DEFAULT_VALUE_BYTES): Promise<Uint8Array> {
+    return this.job("getsockopt", async () => {
+      const { lane, process } = this.host;
+      lane.expectValue(Math.min(lengthBytes, lane.value.length));
+      await process.getsockopt(this.fd, key.level, key.option, lane.value, lane.valueLength);
+      return lane.takeValue();
+    });
+  }
+
+  #keyOf(name: OptionName): OptionKey {
+    const sharedBySix = name.startsWith("MCAST_") && this.local?.family === "IPv6";
+    return keyOf(name, sharedBySix ? SOL_IPV6 : undefined);
+  }
+
+  /** Let close() drop what is not sent yet, and tell the other end so (RST). */
+  protected abandon(): Promise<void> {
+    return this.setRawOption({ level: SOL_SOCKET, option: SO_LINGER }, encodeLinger(0));
+  }
+
+  /**
+   * Close the socket: what waits for it rejects with {@link SocketClosedError}. What was sent is
+   * still delivered. Settles when the kernel has let go; never rejects.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const { lane, reactor, process } = this.host;
+    reactor.remove(this.source);
+    const close = () => process.close(this.fd);
+    try {
+      // Only a socket that lingers waits in close(): others must not wait for it.
+      await (this.#lingers ? close() : lane.run(close));
+    } catch {
+      // The descriptor is gone all the same: close(2), or its kernel is.
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The kind of socket for an address. */
+export function kindFor(endpoint: Endpoint, type: number, protocol?: number): SocketKind {
+  return { family: familyOf(endpoint), type, ...(protocol !== undefined && { protocol }) };
+}

@@ -1,0 +1,91 @@
+// The sockets of a process of the kernel, thousands of them, driven by events.
+//
+// Invariants: what is shared (memory, an epoll descriptor) is made by the first that needs it.
+
+import { DisposedError } from "../../syscall/errors.ts";
+import type { Process } from "../../syscall/process.ts";
+import { connect } from "./connection.ts";
+import type { ConnectOptions, Connection } from "./connection.ts";
+import { openHost } from "./host.ts";
+import type { Host } from "./host.ts";
+import { listen } from "./listener.ts";
+import type { ListenOptions, Listener } from "./listener.ts";
+
+export interface SocketsOptions {
+  /** Let the process exit when this is disposed of. Default false. */
+  readonly ownsProcess?: boolean;
+}
+
+/**
+ * Connections, listeners and datagram sockets of a process of the kernel: in its network namespace,
+ * with its rights. One thread of the process waits for all of them (epoll), while there are any.
+ * Nothing is polled, and no socket has a thread of its own.
+ */
+export class Sockets implements AsyncDisposable {
+  readonly process: Process;
+  readonly #ownsProcess: boolean;
+  #opening: Promise<Host> | null = null;
+  #host: Host | null = null;
+  #disposed = false;
+
+  constructor(process: Process, options: SocketsOptions = {}) {
+    this.process = process;
+    this.#ownsProcess = options.ownsProcess ?? false;
+  }
+
+  /** How many sockets are open. */
+  get size(): number {
+    return this.#host?.reactor.size ?? 0;
+  }
+
+  /** @internal */
+  async host(): Promise<Host> {
+    if (this.#disposed) throw new DisposedError("these sockets were disposed");
+    this.#opening ??= openHost(this.process).then((host) => (this.#host = host));
+    return this.#opening;
+  }
+
+  /**
+   * Connect. Settles when the connection stands.
+   *
+   * @throws {SocketError} e.g. ECONNREFUSED @throws the signal's reason
+   */
+  async connect(options: ConnectOptions): Promise<Connection> {
+    return connect(await this.host(), options);
+  }
+
+  /**
+   * Take connections at an address; port 0 is one that is free.
+   *
+   * @throws {SocketError} e.g. EADDRINUSE
+   */
+  async listen(options: ListenOptions): Promise<Listener> {
+    return listen(await this.host(), options);
+  }
+
+  /**
+   * Whether to stop waiting in the kernel, because nobody needs what comes: a call that waits keeps a
+   * program running. What has come meanwhile is found by {@link poll}.
+   */
+  set dozing(value: boolean) {
+    if (this.#host) this.#host.reactor.dozing = value;
+  }
+
+  /** While it dozes: look once what has come. */
+  async poll(): Promise<void> {
+    await this.#host?.reactor.poll();
+  }
+
+  /** All sockets fail. What is open is closed when the process exits. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const host = await this.#opening?.catch(() => null);
+    if (host) {
+      await host.reactor.dispose();
+      await host.lane.run(() => Promise.resolve());
+      await host.lane.dispose();
+    }
+    if (this.#ownsProcess) await this.process.exit();
+  }
+}

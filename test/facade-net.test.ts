@@ -1,0 +1,304 @@
+// Sockets of the kernel, driven by events: what is below node:net's shape.
+
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+
+import * as fc from "fast-check";
+
+import { IPPROTO_MPTCP } from "../src/abi/constants/in.ts";
+import { DisposedError, KernelPanicError } from "../src/index.ts";
+import type { Kernel, Process } from "../src/index.ts";
+import { Gather } from "../src/net/facade/gather.ts";
+import { SocketClosedError, Sockets, ipEndpoint } from "../src/net/facade/index.ts";
+import type { Connection, Endpoint, Listener } from "../src/net/facade/index.ts";
+import { net } from "../src/net/index.ts";
+import { loopback } from "./facade-net-support.ts";
+import { isSettled, rejection, text, threads } from "./kernel.ts";
+
+const LOCAL = ipEndpoint("127.0.0.1", 0);
+/** (module (func (export "f") (param i32) (result i32) unreachable)) */
+const TRAP = Uint8Array.fromHex(
+  "0061736d0100000001060160017f017f03020100070501016600000a05010300000b",
+);
+
+function pattern(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = i * 7 + seed;
+  return bytes;
+}
+
+async function all(connection: Connection): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of connection) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+suite("sockets of the kernel", () => {
+  let kernel: Kernel;
+  let process: Process;
+  let sockets: Sockets;
+  before(async () => {
+    ({ kernel, process } = await loopback());
+    sockets = new Sockets(process, { ownsProcess: true });
+  });
+  after(async () => {
+    await sockets[Symbol.asyncDispose]();
+    await kernel.halt();
+  });
+
+  async function pair(local: Endpoint = LOCAL): Promise<[Connection, Connection, Listener]> {
+    const listener = await sockets.listen({ local });
+    const [near, far] = await Promise.all([
+      sockets.connect({ remote: listener.local! }),
+      listener.accept(),
+    ]);
+    return [near, far, listener];
+  }
+
+  async function close(...closed: readonly { close(): Promise<void> }[]): Promise<void> {
+    await Promise.all(closed.map((one) => one.close()));
+  }
+
+  for (const [name, local] of [
+    ["IPv4", LOCAL],
+    ["IPv6", ipEndpoint("::1", 0)],
+    ["a unix socket", { family: "unix", path: "/run.sock" }],
+    ["an abstract unix socket", { family: "unix", path: "\0name" }],
+  ] as const)
+    test(`a connection over ${name} carries bytes both ways, and each end ends by itself`, async () => {
+      const [near, far, listener] = await pair(local);
+      await near.write(text.encode("there"));
+      await near.end();
+      assert.equal(text.decode(await all(far)), "there");
+      await far.write([text.encode("and "), text.encode("back")]);
+      await far.end();
+      assert.equal(text.decode(await all(near)), "and back");
+      assert.deepEqual(near.remote, listener.local);
+      assert.deepEqual(far.remote, near.local);
+      await close(near, far, listener);
+      // The name of a unix socket is free again.
+      await close(await sockets.listen({ local }));
+    });
+
+  test("any bytes in any pieces come as they were", async () => {
+    const [near, far, listener] = await pair();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(300_000), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 1000, max: 300_000 }),
+        async (pieces, most) => {
+          const chunks = pieces.map(([length, seed]) => pattern(length, seed));
+          const wanted = Buffer.concat(chunks);
+          const writing = near.write(chunks);
+          const parts: Uint8Array[] = [];
+          for (let left = wanted.length; left; left -= parts.at(-1)!.length)
+            parts.push((await far.read(Math.min(most, left)))!);
+          await writing;
+          assert.ok(wanted.equals(Buffer.concat(parts)));
+        },
+      ),
+      { numRuns: 30 },
+    );
+    await close(near, far, listener);
+  });
+
+  test("what is gathered is each chunk once, whatever is taken at a time", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 5 }),
+        (chunks, steps) => {
+          const gather = new Gather(chunks);
+          const sent: number[] = [];
+          for (let turn = 0; gather.left; turn++) {
+            const room = new Uint8Array(30);
+            const length = gather.copyTo(room);
+            const taken = Math.min(length, steps[turn % steps.length]);
+            sent.push(...room.subarray(0, taken));
+            gather.advance(taken);
+          }
+          assert.deepEqual(sent, Array.from(Buffer.concat(chunks)));
+        },
+      ),
+    );
+  });
+
+  test("a reader that does not read holds the writer up, and no memory fills", async () => {
+    const [near, far, listener] = await pair();
+    const chunk = new Uint8Array(1 << 20);
+    let written = 0;
+    const writing = (async () => {
+      for (let i = 0; i < 64; i++) {
+        await near.write(chunk);
+        written += chunk.length;
+      }
+      await near.end();
+    })();
+    assert.equal(await isSettled(writing), false);
+    const held = written;
+    assert.ok(held < 16 << 20, `${held} bytes went nowhere`);
+    assert.equal(await isSettled(writing), false);
+    assert.equal(written, held);
+    let read = 0;
+    for await (const part of far) read += part.length;
+    await writing;
+    assert.equal(read, 64 << 20);
+    await close(near, far, listener);
+  });
+
+  test("hundreds of connections are served by one thread that waits", async () => {
+    const listener = await sockets.listen({ local: LOCAL });
+    const serving: Promise<void>[] = [];
+    const echo = async (connection: Connection): Promise<void> => {
+      for await (const part of connection) await connection.write(part);
+      await connection.close();
+    };
+    const accepting = (async () => {
+      for await (const connection of listener) serving.push(echo(connection));
+    })();
+    const clients = await Promise.all(
+      Array.from({ length: 500 }, () => sockets.connect({ remote: listener.local! })),
+    );
+    const before = await threads(kernel, process);
+    await Promise.all(
+      clients.map(async (client, index) => {
+        const message = text.encode(`message ${index}`);
+        await client.write(message);
+        assert.deepEqual(new Uint8Array((await client.read())!), message);
+      }),
+    );
+    // Its leader, the one that waits, those that made the calls.
+    assert.equal(await threads(kernel, process), before);
+    assert.ok(before < 10, `${before} threads`);
+    await close(...clients, listener);
+    await accepting;
+    await Promise.all(serving);
+    assert.equal(sockets.size, 0);
+    assert.equal(process.callsInFlight, 0);
+  });
+
+  test("the errors are the kernel's, in Node's words", async () => {
+    const taken = await sockets.listen({ local: LOCAL });
+    await assert.rejects(sockets.listen({ local: taken.local! }), {
+      name: "Error",
+      code: "EADDRINUSE",
+      errno: -98,
+      syscall: "listen",
+      address: "127.0.0.1",
+      port: (taken.local as { port: number }).port,
+      message: `listen EADDRINUSE: address already in use 127.0.0.1:${(taken.local as { port: number }).port}`,
+    });
+    await taken.close();
+    await assert.rejects(sockets.connect({ remote: taken.local! }), {
+      code: "ECONNREFUSED",
+      syscall: "connect",
+      address: "127.0.0.1",
+    });
+    await assert.rejects(sockets.connect({ remote: ipEndpoint("192.0.2.1", 9) }), {
+      message: "connect ENETUNREACH 192.0.2.1:9 - Local (0.0.0.0:0)",
+    });
+    await assert.rejects(sockets.connect({ remote: { family: "unix", path: "/none" } }), {
+      message: "connect ENOENT /none",
+      address: "/none",
+    });
+    assert.equal(sockets.size, 0);
+  });
+
+  test("what waits for a socket that is closed is told, and so is what comes later", async () => {
+    const [near, far, listener] = await pair();
+    const reading = rejection(near.read());
+    await near.close();
+    assert.ok((await reading) instanceof SocketClosedError);
+    await assert.rejects(near.read(), { code: "ERR_SOCKET_CLOSED" });
+    await assert.rejects(near.write(text.encode("x")), { code: "ERR_SOCKET_CLOSED" });
+    await assert.rejects(near.getOption("SO_TYPE"), { code: "ERR_SOCKET_CLOSED" });
+    assert.equal(await far.read(), null);
+    const accepting = rejection(listener.accept());
+    await close(far, listener, near);
+    assert.ok((await accepting) instanceof SocketClosedError);
+  });
+
+  test("a reset is one: ECONNRESET at the other end", async () => {
+    const [near, far, listener] = await pair();
+    const reading = rejection(far.read());
+    await near.reset();
+    assert.equal(((await reading) as { code: string }).code, "ECONNRESET");
+    await close(far, listener);
+  });
+
+  test("connecting ends with its signal", async () => {
+    // Nobody answers behind a device that drops everything.
+    await using network = net(kernel);
+    await network.link.add({ name: "hole", kind: "dummy" });
+    await network.up("hole", "10.9.9.1/24");
+    const why = new Error("enough");
+    const abort = new AbortController();
+    const connecting = rejection(
+      sockets.connect({ remote: ipEndpoint("10.9.9.2", 80), signal: abort.signal }),
+    );
+    assert.equal(await isSettled(connecting), false);
+    abort.abort(why);
+    assert.equal(await connecting, why);
+    assert.equal(await rejection(sockets.connect({ remote: LOCAL, signal: abort.signal })), why);
+    assert.equal(sockets.size, 0);
+  });
+
+  test("options by the kernel's names", async () => {
+    const [near, far, listener] = await pair();
+    await near.setOption("TCP_NODELAY", true);
+    assert.equal(await near.getOption("TCP_NODELAY"), 1);
+    await near.setOption("TCP_CONGESTION", "bbr");
+    assert.equal(await near.getOption("TCP_CONGESTION"), "bbr");
+    await near.setOption("SO_RCVTIMEO", 1500);
+    assert.equal(await near.getOption("SO_RCVTIMEO"), 1500);
+    await near.setOption("SO_LINGER", Uint8Array.from([1, 0, 0, 0, 2, 0, 0, 0]));
+    assert.deepEqual(await near.getOption("SO_LINGER"), Uint8Array.from([1, 0, 0, 0, 2, 0, 0, 0]));
+    await near.setOption("SO_LINGER", new Uint8Array(8));
+    await assert.rejects(near.setOption("IP_TTL", 0), { code: "EINVAL", syscall: "setsockopt" });
+    await assert.rejects(near.setOption("TCP_CONGESTION", 1), { code: "ERR_INVALID_OPTION" });
+    await assert.rejects(near.setOption("SO_NONE" as "SO_TYPE", 1), { option: "name" });
+    await close(near, far, listener);
+  });
+
+  test("MPTCP, where the kernel has it", async () => {
+    const listener = await sockets.listen({ local: LOCAL, protocol: IPPROTO_MPTCP });
+    const near = await sockets.connect({ remote: listener.local!, protocol: IPPROTO_MPTCP });
+    const far = await listener.accept();
+    assert.equal(await far.getOption("SO_PROTOCOL"), IPPROTO_MPTCP);
+    assert.equal(await far.getOption("TCP_IS_MPTCP"), 1);
+    await near.write(text.encode("many ways"));
+    assert.equal(text.decode((await far.read())!), "many ways");
+    await close(near, far, listener);
+  });
+});
+
+suite("the end of a kernel, and of its sockets", () => {
+  test("a panic rejects all that waits", async () => {
+    const { kernel, process } = await loopback();
+    const sockets = new Sockets(process);
+    const listener = await sockets.listen({ local: LOCAL });
+    const near = await sockets.connect({ remote: listener.local! });
+    const far = await listener.accept();
+    const waiting = [near.read(), far.read(), listener.accept()].map(rejection);
+    const { instance } = await WebAssembly.instantiate(TRAP);
+    await rejection(process.run(instance.exports["f"]));
+    for (const why of await Promise.all(waiting)) assert.ok(why instanceof KernelPanicError);
+    await assert.rejects(near.read(), KernelPanicError);
+    await assert.rejects(sockets.connect({ remote: LOCAL }), KernelPanicError);
+    await near.close();
+    await sockets[Symbol.asyncDispose]();
+    assert.equal(kernel.running, false);
+  });
+
+  test("disposal rejects all that waits, and leaves no call in the kernel", async () => {
+    const { kernel, process } = await loopback();
+    const sockets = new Sockets(process);
+    const listener = await sockets.listen({ local: LOCAL });
+    const accepting = rejection(listener.accept());
+    await sockets[Symbol.asyncDispose]();
+    assert.ok((await accepting) instanceof DisposedError);
+    await assert.rejects(sockets.listen({ local: LOCAL }), DisposedError);
+    assert.equal(process.callsInFlight, 0);
+    await kernel.halt();
+  });
+});
