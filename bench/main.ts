@@ -7,10 +7,12 @@ import { parseArgs } from "node:util";
 import { boot } from "./boot.ts";
 import { calls } from "./calls.ts";
 import { file } from "./file.ts";
+import { images } from "./images.ts";
+import { isReached, timesAsFast } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";
 import { memory } from "./memory.ts";
 
-const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file };
+const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file, images };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,16 +26,30 @@ if (unknown.length) {
   process.exit(2);
 }
 
-const number = (value: number | undefined) =>
-  value === undefined ? "" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
+const number = (value: number | undefined, digits = 4) =>
+  value?.toLocaleString("en", { maximumSignificantDigits: digits });
+
+function cellsOf(row: Row): string[] {
+  const { value, unit, native, goal } = row;
+  const [measured, beside, wanted] = [value, native ?? undefined, goal].map((amount) => {
+    const text = number(amount);
+    return text === undefined ? "" : `${text} ${unit}`;
+  });
+  const times = number(timesAsFast(row), 3);
+  const reached = isReached(row);
+  return [
+    measured,
+    native === null ? "missing" : beside,
+    times === undefined ? "" : `${times} ×`,
+    wanted,
+    reached === undefined ? "" : reached ? "reached" : "**missed**",
+  ];
+}
 
 function print(question: string, rows: readonly Row[]): void {
-  process.stdout.write(`\n${question}\n\n| | measured | beside | goal |\n|---|--:|--:|--:|\n`);
-  for (const { item, value, unit, native, goal } of rows) {
-    const cells = [number(value), number(native), number(goal)];
-    const [measured, beside, wanted] = cells.map((cell) => (cell ? `${cell} ${unit}` : ""));
-    process.stdout.write(`| ${item} | ${measured} | ${beside} | ${wanted} |\n`);
-  }
+  const heads = ["", "measured", "beside", "times as fast", "goal", "verdict"];
+  process.stdout.write(`\n${question}\n\n| ${heads.join(" | ")} |\n|---|--:|--:|--:|--:|---|\n`);
+  for (const row of rows) process.stdout.write(`| ${[row.item, ...cellsOf(row)].join(" | ")} |\n`);
 }
 
 const results: Record<string, readonly Row[]> = {};

@@ -5,10 +5,25 @@ export interface Row {
   readonly item: string;
   readonly value: number;
   readonly unit: string;
-  /** The same on the machine's own kernel, in the same run. */
-  readonly native?: number;
+  /** The same by another way, in the same run; null if this machine does not have that way. */
+  readonly native?: number | null;
   /** What it should not exceed (or fall below, for rates). */
   readonly goal?: number;
+}
+
+/** Of a rate more is better, of all else less. */
+export const isRate = (unit: string): boolean => unit.endsWith("/s");
+
+/** How many times as fast as what is beside it. */
+export function timesAsFast({ value, unit, native }: Row): number | undefined {
+  if (!native) return undefined;
+  return isRate(unit) ? value / native : native / value;
+}
+
+/** Whether a row reaches its goal; undefined if it has none. */
+export function isReached({ value, unit, goal }: Row): boolean | undefined {
+  if (goal === undefined) return undefined;
+  return isRate(unit) ? value >= goal : value <= goal;
 }
 
 /** A question that a benchmark answers. */
