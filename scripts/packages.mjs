@@ -57,6 +57,7 @@ export const references = {
   curl: "curl",
   lftp: "lftp",
   openssl: "openssl",
+  tshark: "tshark",
 };
 
 /** Reads and writes images in other ways, to be measured beside. @type {Packages} */

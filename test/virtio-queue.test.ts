@@ -147,6 +147,7 @@ const chain = fc
 const command = fc.oneof(
   { weight: 3, arbitrary: fc.record({ add: chain, indirect: fc.boolean() }) },
   { weight: 3, arbitrary: fc.constant("pop" as const) },
+  { weight: 1, arbitrary: fc.record({ look: fc.nat(4) }) },
   { weight: 3, arbitrary: fc.record({ push: fc.nat(), written: fc.nat(0xffffffff) }) },
   { weight: 1, arbitrary: fc.record({ ask: fc.nat(3) }) },
 );
@@ -175,6 +176,14 @@ test("every chain arrives once, as it was sent, and comes back once, in any orde
               writable: i >= queue.readable,
             }));
             assert.deepEqual(got, expected.buffers);
+          } else if ("look" in command) {
+            // Taken and left again: as if it had not been.
+            const heads = Array.from({ length: command.look }, () => queue.pop());
+            assert.deepEqual(
+              heads,
+              heads.map((_, i) => waiting[i]?.head ?? -1),
+            );
+            for (const head of heads.toReversed()) if (head >= 0) queue.unpop(head);
           } else if ("add" in command) {
             const head = driver.add(command.add, command.indirect);
             if (head >= 0) waiting.push({ head, buffers: command.add });

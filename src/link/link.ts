@@ -56,6 +56,12 @@ export type Direction = "sent" | "received";
 /** Sees what passes a port. The frame is valid until it returns; it must not throw. */
 export type Observer = (frame: Frame, direction: Direction) => void;
 
+/** Who had a frame that could not be delivered. */
+export interface Waiter {
+  /** It can be now, or is dropped. */
+  resume(): void;
+}
+
 /** What a link tells its jacks. */
 export interface JackOwner {
   /** A frame came in by a jack that has a carrier. Returns as {@link Port.send} does. */
@@ -67,12 +73,12 @@ export interface JackOwner {
 }
 
 /** The port of a link. */
-export class Jack implements Port {
+export class Jack implements Port, Waiter {
   /** For people, and for captures. */
   readonly name: string;
   readonly #owner: JackOwner;
   readonly #observers = new Set<Observer>();
-  #waiting = new Set<Jack>();
+  #waiting = new Set<Waiter>();
   #station: Station | null = null;
   #on = true;
   #up = false;
@@ -150,14 +156,14 @@ export class Jack implements Port {
     if (this.#waiting.size === 0) return;
     const waiting = this.#waiting;
     this.#waiting = new Set();
-    for (const jack of waiting) jack.resume();
+    for (const waiter of waiting) waiter.resume();
   }
 
   /**
    * @internal Give a frame to the station. False if it has no room now: then `from` is told when that
    * changes; without a `from`, the frame is lost.
    */
-  deliver(frame: Frame, from?: Jack): boolean {
+  deliver(frame: Frame, from?: Waiter): boolean {
     if (!this.#up) {
       this.#droppedFrames++;
       return true;
