@@ -10,7 +10,7 @@ import { Kernel } from "../src/index.ts";
 import { UnknownDeviceError, net } from "../src/net/index.ts";
 import type { LinkSpec, MonitorEvent, Network } from "../src/net/index.ts";
 import { IFNAMSIZ } from "../src/net/link-kinds.ts";
-import { carry, connect, end, host, listen, pair, ping } from "./net-support.ts";
+import { carry, connect, end, host, listen, pair, ping, reaches } from "./net-support.ts";
 import type { Host } from "./net-support.ts";
 
 let kernel: Kernel;
@@ -215,6 +215,10 @@ suite("links", () => {
     );
     await assert.rejects(network.link.add({ name: "m1", kind: "vlan", vlan: { id: 5 } }), {
       reason: "8021q: link not specified",
+    });
+    await assert.rejects(network.link.set("m0", { gsoMaxBytes: 5 }), {
+      code: "ERANGE",
+      attribute: "gsoMaxBytes",
     });
     await assert.rejects(network.link.set("m0", { mtu: -5 }), { option: "mtu" });
     await assert.rejects(network.link.set("m0", { address: "02:00" }), { code: "EINVAL" });
@@ -462,7 +466,7 @@ suite("between namespaces", () => {
       await router.net.link.set(`p${index}`, { master: "br0", up: true });
       await end.net.up("eth0", `10.1.0.${index + 1}/24`);
     }
-    assert.equal(await ping(left.process, "10.1.0.2"), true);
+    assert.equal(await reaches(left.process, "10.1.0.2"), true);
     for (const [index, end] of [left, right].entries()) {
       await end.net.link.add({
         name: "vx",
@@ -471,11 +475,11 @@ suite("between namespaces", () => {
       });
       await end.net.up("vx", `10.2.0.${index + 1}/24`);
     }
-    assert.equal(await ping(left.process, "10.2.0.2"), true);
+    assert.equal(await reaches(left.process, "10.2.0.2"), true);
     await left.net.route.add({ destination: "10.3.0.0/24", gateway: "10.1.0.254" });
     await router.net.link.add({ name: "d0", kind: "dummy" });
     await router.net.up("d0", "10.3.0.1/24");
-    assert.equal(await ping(left.process, "10.3.0.1"), true);
+    assert.equal(await reaches(left.process, "10.3.0.1"), true);
     await end(left, right, router);
   });
 

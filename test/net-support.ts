@@ -4,6 +4,7 @@ import { IPPROTO_ICMP, ICMP_ECHO, ICMP_ECHOREPLY } from "../src/abi/constants/in
 import {
   AF_INET,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_RAW,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -66,7 +67,9 @@ function checksum(bytes: Uint8Array): number {
 
 /** Waits at most so long for a packet. */
 async function setReceiveTimeout(process: Process, fd: number, ms: number): Promise<void> {
-  const time = new Uint8Array(new BigInt64Array([0n, BigInt(ms) * 1000n]).buffer);
+  const time = new Uint8Array(
+    BigInt64Array.of(BigInt(Math.floor(ms / 1000)), BigInt(ms % 1000) * 1000n).buffer,
+  );
   await process.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, time, time.length);
 }
 
@@ -100,6 +103,12 @@ export async function ping(process: Process, address: string, waitMs = 500): Pro
   }
 }
 
+/** Whether a host is reached, perhaps after what is in between has seen that its links are up. */
+export async function reaches(process: Process, address: string): Promise<boolean> {
+  for (let times = 0; times < 10; times++) if (await ping(process, address)) return true;
+  return false;
+}
+
 /** A listening TCP socket. */
 export async function listen(process: Process, address: string, port: number): Promise<number> {
   const fd = await process.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -131,4 +140,22 @@ export async function carry(
   const buffer = new Uint8Array(1024);
   const length = await to[0].recvfrom(to[1], buffer, buffer.length, 0, null, null);
   return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+/** Sends datagrams to a host's port 9. */
+export async function sendDatagrams(
+  process: Process,
+  address: string,
+  count: number,
+  prepare: (fd: number) => Promise<void> = async () => {},
+): Promise<void> {
+  const fd = await process.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  try {
+    await prepare(fd);
+    const bytes = new Uint8Array(100);
+    for (let i = 0; i < count; i++)
+      await process.sendto(fd, bytes, bytes.length, 0, inet(address, 9), SockaddrIn.size);
+  } finally {
+    await process.close(fd);
+  }
 }

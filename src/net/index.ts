@@ -9,6 +9,14 @@ export { UnknownFamilyError } from "./netlink/generic.ts";
 export type { Overrun, Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
 export { net, Network, networkNamespace } from "./network.ts";
 export type { NetworkHost } from "./network.ts";
+export type { ClassSpec, Qdisc, QdiscSpec, QueueStatistics, TrafficClass } from "./qdisc.ts";
+export type {
+  HtbClassOptions,
+  HtbOptions,
+  NetemOptions,
+  QdiscKind,
+  TbfOptions,
+} from "./qdisc-kinds.ts";
 export type { NextHop, Route, RouteFlag, RouteMetrics } from "./route.ts";
 export type { NumberRange, Rule } from "./rule.ts";
 export { UnknownDeviceError } from "./session.ts";

@@ -9,6 +9,7 @@ import { monitor } from "./monitor.ts";
 import type { MonitorEvent, MonitorTopic } from "./monitor.ts";
 import { Neighbours } from "./neighbour.ts";
 import type { Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+import { Qdiscs, TrafficClasses } from "./qdisc.ts";
 import { Routes } from "./route.ts";
 import { Rules } from "./rule.ts";
 import { Session } from "./session.ts";
@@ -29,6 +30,8 @@ export class Network {
   readonly route: Routes;
   readonly rule: Rules;
   readonly neighbour: Neighbours;
+  readonly qdisc: Qdiscs;
+  readonly trafficClass: TrafficClasses;
 
   constructor(host: NetworkHost) {
     this.process = "init" in host ? host.init : host;
@@ -38,6 +41,8 @@ export class Network {
     this.route = new Routes(this.#session);
     this.rule = new Rules(this.#session);
     this.neighbour = new Neighbours(this.#session);
+    this.qdisc = new Qdiscs(this.#session);
+    this.trafficClass = new TrafficClasses(this.#session);
   }
 
   /**

@@ -4,6 +4,7 @@
 // newer kernels say more.
 
 import { NLA_HDRLEN, NLA_TYPE_MASK } from "../../abi/constants/netlink.ts";
+import { onlyKnown } from "./codec.ts";
 import type { Codec, Value } from "./codec.ts";
 import { MalformedMessageError } from "./errors.ts";
 import { aligned } from "./writer.ts";
@@ -110,11 +111,8 @@ export class AttributeSet<
   }
 
   write(to: Writer, value: FieldValues<F> & CaseValues<V>): void {
-    if (typeof value !== "object" || value === null) throw to.wrong("it is an object");
-    const { known } = this;
+    onlyKnown(to, value, this.known);
     const all: Readonly<Record<string, unknown>> = value;
-    for (const name of Object.keys(all))
-      if (!known.includes(name)) throw to.wrong(`unknown: it is one of ${known.join(", ")}`, name);
     for (const [name, [type, codec, alternate]] of Object.entries(this.#fields)) {
       const one = all[name];
       if (one === undefined) continue;

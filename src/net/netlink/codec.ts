@@ -247,15 +247,26 @@ export function mapped<S, T>(
   };
 }
 
-/** A structure: `read` gets as many bytes as it has at least, `write` fills zeroed ones. */
+/** Refuses names that nothing has. @throws {InvalidOptionError} */
+export function onlyKnown(to: Writer, value: object, known: readonly string[]): void {
+  if (typeof value !== "object" || value === null) throw to.wrong("it is an object");
+  const unknown = Object.keys(value).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw to.wrong(`unknown: it is one of ${known.join(", ")}`, unknown);
+}
+
+/**
+ * A structure: `read` gets as many bytes as it has at least, `write` fills zeroed ones. What it is
+ * told it may be given: no other names.
+ */
 export function record<T extends object>(
   sizeBytes: number,
   read: (view: DataView) => T,
   write: (view: DataView, value: T, option: (name: string) => string) => void,
 ): Codec<T> {
+  const known = Object.keys(read(new DataView(new ArrayBuffer(sizeBytes))));
   return {
     write(to, value) {
-      if (typeof value !== "object" || value === null) throw to.wrong("it is an object");
+      onlyKnown(to, value, known);
       const bytes = new Uint8Array(sizeBytes);
       const { path } = to;
       write(viewOf(bytes), value, (name) => (path === "" ? name : `${path}.${name}`));
