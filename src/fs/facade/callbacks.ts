@@ -6,14 +6,18 @@ import type { Contents } from "./contents.ts";
 import type { CpOptions } from "./copy.ts";
 import type { Dir } from "./directory.ts";
 import type { Dirent } from "./dirent.ts";
-import { unavailableError } from "./errors.ts";
+import { SUSPENDS, unavailableError } from "./errors.ts";
 import type { GlobOptions } from "./glob.ts";
 import type { Operations } from "./operations.ts";
 import type {
   ByteNames,
+  Found,
   MakeOptions,
+  OrNothing,
+  ReadFileIntoOptions,
   ReadFileOptions,
   ReaddirOptions,
+  StatusOptions,
   TextNames,
   WriteFileOptions,
 } from "./promises.ts";
@@ -40,12 +44,45 @@ interface BigInts {
 interface Numbers {
   readonly bigint?: false | undefined;
 }
+interface Either {
+  readonly bigint?: boolean | undefined;
+}
+
+type AnyStats = Stats | BigIntStats;
 
 /** Of a name or of a descriptor: its status. */
 interface Status<Of> {
   (of: Of, callback: DoneWith<Stats>): void;
-  (of: Of, options: Numbers | undefined, callback: DoneWith<Stats>): void;
-  (of: Of, options: BigInts, callback: DoneWith<BigIntStats>): void;
+  (of: Of, options: StatusOptions<false | undefined> | undefined, callback: DoneWith<Stats>): void;
+  (of: Of, options: StatusOptions<true>, callback: DoneWith<BigIntStats>): void;
+  (of: Of, options: StatusOptions | undefined, callback: DoneWith<AnyStats>): void;
+}
+
+/** The same, where what is not there need not be an error. */
+interface StatusOrNothing {
+  (path: PathLike, callback: DoneWith<Stats>): void;
+  (
+    path: PathLike,
+    options: (Found & StatusOptions<false | undefined>) | undefined,
+    callback: DoneWith<Stats>,
+  ): void;
+  (path: PathLike, options: Found & StatusOptions<true>, callback: DoneWith<BigIntStats>): void;
+  (
+    path: PathLike,
+    options: OrNothing & StatusOptions<false | undefined>,
+    callback: DoneWith<Stats | undefined>,
+  ): void;
+  (
+    path: PathLike,
+    options: OrNothing & StatusOptions<true>,
+    callback: DoneWith<BigIntStats | undefined>,
+  ): void;
+  (path: PathLike, options: Found & StatusOptions, callback: DoneWith<AnyStats>): void;
+  (
+    path: PathLike,
+    options: (StatusOptions & { readonly throwIfNoEntry?: boolean | undefined }) | undefined,
+    callback: DoneWith<AnyStats | undefined>,
+  ): void;
 }
 
 interface Named {
@@ -97,6 +134,11 @@ export interface FsCallbacks {
     pattern: string | readonly string[],
     options: GlobOptions & { readonly withFileTypes?: false | undefined },
     callback: DoneWith<string[]>,
+  ): void;
+  glob(
+    pattern: string | readonly string[],
+    options: GlobOptions,
+    callback: DoneWith<Dirent[] | string[]>,
   ): void;
   lchown(path: PathLike, uid: number, gid: number, callback: Done): void;
   link(existing: PathLike, path: PathLike, callback: Done): void;
@@ -160,6 +202,7 @@ export interface FsCallbacks {
     callback: DoneWith<string[]>,
   ): void;
   readFile(path: PathLike | number, callback: DoneWith<Bytes>): void;
+  readFile(path: PathLike | number, options: ReadFileIntoOptions, callback: DoneWith<Bytes>): void;
   readFile(
     path: PathLike | number,
     options: Maybe<ReadFileOptions & { readonly encoding?: null | undefined }>,
@@ -169,6 +212,11 @@ export interface FsCallbacks {
     path: PathLike | number,
     options: string | (ReadFileOptions & { readonly encoding: string }),
     callback: DoneWith<string>,
+  ): void;
+  readFile(
+    path: PathLike | number,
+    options: Maybe<string | ReadFileOptions>,
+    callback: DoneWith<string | Bytes>,
   ): void;
   readonly readlink: Named;
   readv<B extends readonly ArrayBufferView[]>(fd: number, buffers: B, callback: Moved<B>): void;
@@ -183,10 +231,15 @@ export interface FsCallbacks {
   rm(path: PathLike, callback: Done): void;
   rm(path: PathLike, options: RmOptions, callback: Done): void;
   rmdir(path: PathLike, callback: Done): void;
-  readonly stat: Status<PathLike>;
+  readonly stat: StatusOrNothing;
   statfs(path: PathLike, callback: DoneWith<StatFs>): void;
   statfs(path: PathLike, options: Numbers | undefined, callback: DoneWith<StatFs>): void;
   statfs(path: PathLike, options: BigInts, callback: DoneWith<StatFs<bigint>>): void;
+  statfs(
+    path: PathLike,
+    options: Either | undefined,
+    callback: DoneWith<StatFs | StatFs<bigint>>,
+  ): void;
   symlink(target: PathLike, path: PathLike, callback: Done): void;
   symlink(target: PathLike, path: PathLike, type: Maybe<string>, callback: Done): void;
   truncate(path: PathLike, callback: Done): void;
@@ -393,6 +446,7 @@ const SYNCHRONOUS = [
   "mkdirSync",
   "mkdtempDisposableSync",
   "mkdtempSync",
+  "openAsBlobSync",
   "openSync",
   "opendirSync",
   "readFileSync",
@@ -420,12 +474,25 @@ export type FsSynchronous = Readonly<
   Record<(typeof SYNCHRONOUS)[number], (...args: readonly unknown[]) => never>
 >;
 
+/** What there is instead where it is not the same name in fs.promises; the rest is of descriptors. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  existsSync: "fs.promises.access()",
+  openAsBlobSync: "fs.openAsBlob()",
+};
+const OF_DESCRIPTORS =
+  /^(close|f(chmod|chown|datasync|stat|sync|truncate|utimes)|readv?|writev?)Sync$/;
+
+function insteadOf(name: string): string {
+  const asynchronous = `${name.replace("Sync", "")}()`;
+  if (OF_DESCRIPTORS.test(name)) return `fs.${asynchronous} with a callback, or a FileHandle`;
+  return INSTEAD[name] ?? `fs.promises.${asynchronous}`;
+}
+
 export const synchronous = Object.fromEntries(
   SYNCHRONOUS.map((name) => {
-    const instead = `fs.promises.${name.replace("Sync", "")}()`;
-    const why = "a call into the kernel suspends its caller";
+    const instead = insteadOf(name);
     const refuse = () => {
-      throw unavailableError(`fs.${name}()`, instead, why);
+      throw unavailableError(`fs.${name}()`, instead, SUSPENDS);
     };
     return [name, refuse];
   }),

@@ -34,7 +34,12 @@ export const constants = Object.freeze({
   S_IFSOCK: stat.S_IFSOCK,
   O_CREAT: fcntl.O_CREAT,
   O_EXCL: fcntl.O_EXCL,
+  // Of Windows; elsewhere Node has them as 0.
   UV_FS_O_FILEMAP: 0,
+  UV_FS_O_TEMPORARY: 0,
+  UV_FS_O_SHORT_LIVED: 0,
+  UV_FS_O_SEQUENTIAL: 0,
+  UV_FS_O_RANDOM: 0,
   O_NOCTTY: fcntl.O_NOCTTY,
   O_TRUNC: fcntl.O_TRUNC,
   O_APPEND: fcntl.O_APPEND,

@@ -1,11 +1,11 @@
 // The whole contents of a file that is open: read at once, and written from whatever Node takes.
 
-import { TEXT_OR_VIEW, viewBytes } from "./arguments.ts";
+import { TEXT_OR_VIEW, VIEW, viewBytes } from "./arguments.ts";
 import { encode } from "./encoding.ts";
 import type { Encoding } from "./encoding.ts";
-import { abortError, argumentTypeError, tooLargeError } from "./errors.ts";
+import { abortError, argumentTypeError, argumentValueError, tooLargeError } from "./errors.ts";
 import type { Files } from "./files.ts";
-import { allocate } from "./runtime.ts";
+import { allocate, asBytes } from "./runtime.ts";
 import type { Bytes } from "./runtime.ts";
 import { regularSize } from "./stats.ts";
 
@@ -21,16 +21,34 @@ export type Contents =
   | Iterable<string | ArrayBufferView>
   | AsyncIterable<string | ArrayBufferView>;
 
+/** What a file is read into: a view, or what makes one of the file's size (0 where that is unknown). */
+export type ReadTarget = ArrayBufferView | ((sizeBytes: number) => ArrayBufferView);
+
+export function checkReadTarget(target: unknown): asserts target is ReadTarget | undefined {
+  if (target !== undefined && typeof target !== "function" && !ArrayBuffer.isView(target))
+    throw argumentTypeError("options.buffer", `of type function or ${VIEW}`, target);
+}
+
 /** Throw the AbortError of a signal that is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortError(signal);
 }
 
-/** All from where the descriptor is to the end. */
-export async function readWhole(files: Files, fd: number, signal?: AbortSignal): Promise<Bytes> {
+/**
+ * All from where the descriptor is to the end.
+ *
+ * @param into what to read into: the result is a view of it
+ */
+export async function readWhole(
+  files: Files,
+  fd: number,
+  signal?: AbortSignal,
+  into?: ReadTarget,
+): Promise<Bytes> {
   throwIfAborted(signal);
   const size = await files.fstat(fd, regularSize);
   if (size !== undefined && size > MAX_WHOLE_BYTES) throw tooLargeError(size);
+  if (into !== undefined) return readInto(files, fd, size ?? 0, into, signal);
   // Files of /proc have no size, though they are regular ones.
   if (!size) return readParts(files, fd, signal);
   const target = allocate(size);
@@ -41,6 +59,33 @@ export async function readWhole(files: Files, fd: number, signal?: AbortSignal):
     done += count;
   }
   return done === size ? target : target.subarray(0, done);
+}
+
+async function readInto(
+  files: Files,
+  fd: number,
+  sizeBytes: number,
+  into: ReadTarget,
+  signal: AbortSignal | undefined,
+): Promise<Bytes> {
+  const made = typeof into === "function";
+  const name = made ? "options.buffer()" : "options.buffer";
+  const target = viewBytes(made ? into(sizeBytes) : into, name, VIEW);
+  const tooSmall = (reason: string) =>
+    argumentValueError(`${name}.byteLength`, target.length, reason);
+  if (target.length < sizeBytes)
+    throw tooSmall(`is smaller than the file size of ${sizeBytes} bytes`);
+  const most = sizeBytes || target.length;
+  let done = 0;
+  while (done < most) {
+    const count = await files.read(fd, target.subarray(done, most), null, signal);
+    if (!count) break;
+    done += count;
+  }
+  // Where the size is not known, only one byte more tells whether that was all.
+  if (!sizeBytes && done === most && (await files.read(fd, new Uint8Array(1), null, signal)))
+    throw tooSmall("is too small to contain the entire file");
+  return asBytes(target.subarray(0, done));
 }
 
 async function readParts(files: Files, fd: number, signal?: AbortSignal): Promise<Bytes> {

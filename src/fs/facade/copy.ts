@@ -49,9 +49,15 @@ export async function copyFile(files: Files, from: Name, to: Name, mode: number)
       await files.using(target, async () => {
         const found = await files.fstat(target, readStats);
         if (found.dev === stats.dev && found.ino === stats.ino) return;
-        if (found.size) await process.ftruncate64(target, 0);
-        await process.fchmod(target, stats.mode & 0o7777);
-        await fill(files, source, target, mode, stats.size);
+        try {
+          if (found.size) await process.ftruncate64(target, 0);
+          await process.fchmod(target, stats.mode & 0o7777);
+          await fill(files, source, target, mode, stats.size);
+        } catch (error) {
+          // A part of a copy is none.
+          await process.unlinkat(AT_FDCWD, to, 0).catch(() => {});
+          throw error;
+        }
       });
     });
   } catch (error) {

@@ -10,7 +10,7 @@ import type { Name } from "./arguments.ts";
 import { Dirent } from "./dirent.ts";
 import { decode } from "./encoding.ts";
 import type { Encoding } from "./encoding.ts";
-import { FsError, dirClosedError } from "./errors.ts";
+import { FsError, SUSPENDS, dirClosedError, unavailableError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { append, join } from "./paths.ts";
 import { RuntimeBuffer, asBytes } from "./runtime.ts";
@@ -305,6 +305,21 @@ export class Dir<N extends string | Uint8Array = string> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#fd >= 0) await this.close();
+  }
+
+  /** Begins to close it; `await using` tells when it is closed, and what failed. */
+  [Symbol.dispose](): void {
+    if (this.#fd >= 0) this.close().catch(() => {});
+  }
+
+  /** @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM as all that would have to wait */
+  readSync(): never {
+    throw unavailableError("dir.readSync()", "dir.read()", SUSPENDS);
+  }
+
+  /** @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM */
+  closeSync(): never {
+    throw unavailableError("dir.closeSync()", "dir.close()", SUSPENDS);
   }
 }
 

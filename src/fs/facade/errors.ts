@@ -129,6 +129,9 @@ export function dirBusyError(): Error {
   );
 }
 
+/** Why nothing is synchronous. */
+export const SUSPENDS = "a call into the kernel suspends its caller";
+
 /** What Node has and this has not. */
 export function unavailableError(what: string, instead: string, why: string): Error {
   return new CodedTypeError(
@@ -139,6 +142,13 @@ export function unavailableError(what: string, instead: string, why: string): Er
 
 export function notImplementedError(what: string): Error {
   return new CodedError("ERR_METHOD_NOT_IMPLEMENTED", `The ${what} method is not implemented`);
+}
+
+export function queueOverflowError(most: number): Error {
+  return new CodedError(
+    "ERR_FS_WATCH_QUEUE_OVERFLOW",
+    `fs.watch() queued more than ${most} events`,
+  );
 }
 
 export function tooLargeError(sizeBytes: number): Error {

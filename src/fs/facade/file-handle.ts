@@ -4,6 +4,7 @@
 // when what had begun before is done. Who makes one closes it: it is not closed when it is garbage.
 
 import {
+  checkSignal,
   toBag,
   toBoolean,
   toEncoding,
@@ -15,24 +16,40 @@ import {
   viewList,
 } from "./arguments.ts";
 import type { Mode, Time } from "./arguments.ts";
-import { readWhole, toContents, writeWhole } from "./contents.ts";
-import type { Contents } from "./contents.ts";
+import { checkReadTarget, readWhole, throwIfAborted, toContents, writeWhole } from "./contents.ts";
+import type { Contents, ReadTarget } from "./contents.ts";
 import { Emitter } from "./emitter.ts";
 import { decode } from "./encoding.ts";
 import { closedError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { readLines } from "./lines.ts";
 import type { LinesOptions } from "./lines.ts";
-import type { Bytes, NodeStream, NodeWritable } from "./runtime.ts";
+import type { Bytes } from "./runtime.ts";
 import { BigIntStats, Stats } from "./stats.ts";
-import type { ReadStreamOptions, StreamMaker, WriteStreamOptions } from "./streams.ts";
+import type {
+  ReadStream,
+  ReadStreamOptions,
+  StreamMaker,
+  WriteStream,
+  WriteStreamOptions,
+} from "./streams.ts";
 import { toReading, toTextWriting, toWriting } from "./transfers.ts";
 import type { Position, ReadOptions, WriteOptions } from "./transfers.ts";
 
 const WEB_CHUNK_BYTES = 65536;
 
 export interface ContentOptions {
-  readonly encoding?: string | null;
+  readonly encoding?: string | null | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadWholeOptions extends ContentOptions {
+  /** What to read into; default: bytes of its own. */
+  readonly buffer?: ReadTarget | undefined;
+}
+
+export interface StatOptions<B extends boolean | undefined = boolean | undefined> {
+  readonly bigint?: B;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -151,13 +168,15 @@ export class FileHandle extends Emitter {
 
   /** All from where the file is to the end. */
   readFile(
-    options?: (ContentOptions & { readonly encoding?: null | "buffer" }) | null,
+    options?: (ReadWholeOptions & { readonly encoding?: null | "buffer" | undefined }) | null,
   ): Promise<Bytes>;
-  readFile(options: string | (ContentOptions & { readonly encoding: string })): Promise<string>;
-  async readFile(options?: ContentOptions | string | null): Promise<Bytes | string> {
-    const { encoding, signal } = toOptions<ContentOptions>(options, {});
+  readFile(options: string | (ReadWholeOptions & { readonly encoding: string })): Promise<string>;
+  readFile(options?: ReadWholeOptions | string | null): Promise<Bytes | string>;
+  async readFile(options?: ReadWholeOptions | string | null): Promise<Bytes | string> {
+    const { encoding, signal, buffer } = toOptions<ReadWholeOptions>(options, {});
     const known = toEncoding(encoding);
-    const bytes = await this.#use("readFile", (fd) => readWhole(this.#files, fd, signal));
+    checkReadTarget(buffer);
+    const bytes = await this.#use("readFile", (fd) => readWhole(this.#files, fd, signal, buffer));
     return known === undefined || known === "buffer" ? bytes : decode(bytes, known);
   }
 
@@ -174,14 +193,17 @@ export class FileHandle extends Emitter {
     return this.writeFile(data, options);
   }
 
-  stat(options?: { readonly bigint?: false | undefined }): Promise<Stats>;
-  stat(options: { readonly bigint: true }): Promise<BigIntStats>;
-  async stat(options: { readonly bigint?: boolean | undefined } = {}) {
-    const { bigint } = toBag<{ bigint: boolean }>(options);
+  stat(options?: StatOptions<false | undefined>): Promise<Stats>;
+  stat(options: StatOptions<true>): Promise<BigIntStats>;
+  stat(options?: StatOptions): Promise<Stats | BigIntStats>;
+  async stat(options: StatOptions = {}): Promise<Stats | BigIntStats> {
+    const { bigint, signal } = toBag<StatOptions>(options);
+    checkSignal(signal);
+    throwIfAborted(signal);
     return this.#use<Stats | BigIntStats>("fstat", (fd) =>
       bigint
-        ? this.#files.fstat(fd, (view) => new BigIntStats(view))
-        : this.#files.fstat(fd, (view) => new Stats(view)),
+        ? this.#files.fstat(fd, (view) => new BigIntStats(view), signal)
+        : this.#files.fstat(fd, (view) => new Stats(view), signal),
     );
   }
 
@@ -222,7 +244,7 @@ export class FileHandle extends Emitter {
 
   /** A stream of bytes of the web's kind, in every runtime. */
   readableWebStream(
-    options: { readonly autoClose?: boolean } = {},
+    options: { readonly autoClose?: boolean | undefined } = {},
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const autoClose = toBoolean(options.autoClose, "options.autoClose");
     this.#expectOpen("readableWebStream");
@@ -245,11 +267,11 @@ export class FileHandle extends Emitter {
     });
   }
 
-  createReadStream(options: ReadStreamOptions = {}): NodeStream {
+  createReadStream(options: ReadStreamOptions = {}): ReadStream {
     return this.#streams.read("", { ...options, fd: this });
   }
 
-  createWriteStream(options: WriteStreamOptions = {}): NodeWritable {
+  createWriteStream(options: WriteStreamOptions = {}): WriteStream {
     return this.#streams.write("", { ...options, fd: this });
   }
 

@@ -323,11 +323,19 @@ export class Files {
     flags: number,
     read: (view: DataView) => T,
     at = AT_FDCWD,
+    signal?: AbortSignal,
   ): Promise<T> {
-    return this.#with(syscall, path, undefined, async (slot) => {
-      await this.process.statx(at, slot.first.put(path), flags, STATX_MASK, slot.record);
-      return read(slot.recordView);
-    });
+    const call = signal && { signal };
+    return this.#with(
+      syscall,
+      path,
+      undefined,
+      async (slot) => {
+        await this.process.statx(at, slot.first.put(path), flags, STATX_MASK, slot.record, call);
+        return read(slot.recordView);
+      },
+      signal,
+    );
   }
 
   /** The status of a file as it is before all that begins from now on. */
@@ -341,11 +349,19 @@ export class Files {
     return read(new DataView(raw.bytes.buffer));
   }
 
-  fstat<T>(fd: number, read: (view: DataView) => T): Promise<T> {
-    return this.#with("fstat", undefined, undefined, async (slot) => {
-      await this.process.statx(fd, slot.first.put(""), AT_EMPTY_PATH, STATX_MASK, slot.record);
-      return read(slot.recordView);
-    });
+  fstat<T>(fd: number, read: (view: DataView) => T, signal?: AbortSignal): Promise<T> {
+    const call = signal && { signal };
+    return this.#with(
+      "fstat",
+      undefined,
+      undefined,
+      async (slot) => {
+        const name = slot.first.put("");
+        await this.process.statx(fd, name, AT_EMPTY_PATH, STATX_MASK, slot.record, call);
+        return read(slot.recordView);
+      },
+      signal,
+    );
   }
 
   statfs<T>(path: Name, read: (raw: Statfs64) => T): Promise<T> {

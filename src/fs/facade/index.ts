@@ -83,11 +83,15 @@ export interface LinuxFs extends FsCallbacks, FsSynchronous, AsyncDisposable {
   createReadStream(path: PathLike, options?: ReadStreamOptions | string): ReadStream;
   createWriteStream(path: PathLike, options?: WriteStreamOptions | string): WriteStream;
   /** The whole file as a Blob: it is read at once. */
-  openAsBlob(path: PathLike, options?: { readonly type?: string }): Promise<Blob>;
+  openAsBlob(path: PathLike, options?: { readonly type?: string | undefined }): Promise<Blob>;
   watch(path: PathLike, listener?: Watching): FSWatcher;
   watch(path: PathLike, options: WatchOptions | string | null, listener?: Watching): FSWatcher;
   watchFile(path: PathLike, listener: WatchFileListener): StatWatcher;
-  watchFile(path: PathLike, options: WatchFileOptions, listener: WatchFileListener): StatWatcher;
+  watchFile(
+    path: PathLike,
+    options: WatchFileOptions | undefined,
+    listener: WatchFileListener,
+  ): StatWatcher;
   unwatchFile(path: PathLike, listener?: WatchFileListener): void;
 }
 
@@ -121,11 +125,11 @@ export function createFs(process: Process, options: FsOptions = {}): LinuxFs {
     createWriteStream: (path, given) => streams.write(path, given),
     openAsBlob: async (path, given = {}) => {
       const bytes = (await operations.readFile(path)) as Uint8Array<ArrayBuffer>;
-      return new Blob([bytes], given);
+      return new Blob([bytes], given.type === undefined ? {} : { type: given.type });
     },
     watch: (path: PathLike, given?: unknown, listener?: unknown) => {
       const { start, options: checked } = operations.watching(path, given);
-      const watcher = new FSWatcher(start, checked.signal);
+      const watcher = new FSWatcher(start, checked);
       const told = typeof given === "function" ? given : listener;
       if (told) watcher.on("change", told as Watching);
       return watcher;

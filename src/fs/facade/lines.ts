@@ -3,14 +3,14 @@
 import { encodingOf } from "./encoding.ts";
 
 export interface LinesOptions {
-  readonly encoding?: string | null;
+  readonly encoding?: string | null | undefined;
   /** Where to begin; default: where the file is. */
-  readonly start?: number;
+  readonly start?: number | undefined;
   /** The last byte that is read, itself included. */
-  readonly end?: number;
-  readonly highWaterMark?: number;
+  readonly end?: number | undefined;
+  readonly highWaterMark?: number | undefined;
   /** Close the file at the end. Default true. */
-  readonly autoClose?: boolean;
+  readonly autoClose?: boolean | undefined;
 }
 
 /** What lines are read from. */

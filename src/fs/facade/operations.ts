@@ -22,7 +22,8 @@ import {
   viewList,
 } from "./arguments.ts";
 import type { Name } from "./arguments.ts";
-import { readWhole, throwIfAborted, toContents, writeWhole } from "./contents.ts";
+import { checkReadTarget, readWhole, throwIfAborted, toContents, writeWhole } from "./contents.ts";
+import type { ReadTarget } from "./contents.ts";
 import { copyFile, copyTree } from "./copy.ts";
 import type { CpOptions } from "./copy.ts";
 import { Dir, openDirectory, readDirents, readNames } from "./directory.ts";
@@ -30,6 +31,7 @@ import type { NameEncoding } from "./directory.ts";
 import { decode, encode } from "./encoding.ts";
 import {
   FsError,
+  abortError,
   argumentTypeError,
   argumentValueError,
   failedWith,
@@ -44,7 +46,7 @@ import { BigIntStats, StatFs, Stats } from "./stats.ts";
 import { toReading, toTextWriting, toWriting } from "./transfers.ts";
 import { makeDirectories, remove } from "./tree.ts";
 import type { RmOptions } from "./tree.ts";
-import { Watch, changes } from "./watch.ts";
+import { Watch, changes, checkIgnored } from "./watch.ts";
 import type { Change, WatchIteratorOptions, WatchOptions } from "./watch.ts";
 
 const readStats = (view: DataView) => new Stats(view);
@@ -62,6 +64,7 @@ interface FileOptions {
   readonly mode?: number | string;
   readonly signal?: AbortSignal;
   readonly flush?: boolean;
+  readonly buffer?: ReadTarget;
 }
 
 interface DirectoryOptions {
@@ -78,8 +81,18 @@ const toNameEncoding = (encoding: string | null | undefined): NameEncoding =>
 const named = (bytes: Uint8Array, encoding: NameEncoding) =>
   encoding === "buffer" ? asBytes(bytes) : decode(bytes, encoding);
 
+interface StatusOptions {
+  readonly bigint?: boolean;
+  readonly throwIfNoEntry?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /** As every function of Node: what is not given or null is "no options". */
-const bigintOf = (options: unknown) => toBag<{ bigint: boolean }>(options).bigint ?? false;
+function toStatusOptions(options: unknown): StatusOptions {
+  const bag = toBag<StatusOptions>(options);
+  checkSignal(bag.signal);
+  return bag;
+}
 
 export class Operations {
   readonly files: Files;
@@ -95,11 +108,12 @@ export class Operations {
   }
 
   readFile(path: unknown, options?: unknown): Promise<Uint8Array | string> {
-    const { encoding, flag, signal } = toOptions<FileOptions>(options, {});
+    const { encoding, flag, signal, buffer } = toOptions<FileOptions>(options, {});
     const known = toEncoding(encoding);
     const flags = toFlags(flag, "r");
+    checkReadTarget(buffer);
     const name = typeof path === "number" ? toDescriptor(path) : toName(path);
-    return this.#readFile(name, flags, known, signal);
+    return this.#readFile(name, flags, known, signal, buffer);
   }
 
   async #readFile(
@@ -107,14 +121,15 @@ export class Operations {
     flags: number,
     encoding: NameEncoding | undefined,
     signal: AbortSignal | undefined,
+    buffer: ReadTarget | undefined,
   ): Promise<Uint8Array | string> {
     throwIfAborted(signal);
     let bytes: Uint8Array;
-    if (typeof name === "number") bytes = await readWhole(this.files, name, signal);
+    if (typeof name === "number") bytes = await readWhole(this.files, name, signal, buffer);
     else {
       const fd = await this.files.open(name, flags, 0o666, { signal });
       bytes = await this.files
-        .using(fd, () => readWhole(this.files, fd, signal))
+        .using(fd, () => readWhole(this.files, fd, signal, buffer))
         .catch((error: unknown) => {
           throw withPath(error, name);
         });
@@ -209,11 +224,12 @@ export class Operations {
     options: unknown,
     flags: number,
   ): Promise<Stats | BigIntStats | undefined> {
-    const { bigint, throwIfNoEntry } = toBag<{ bigint: boolean; throwIfNoEntry: boolean }>(options);
+    const { bigint, throwIfNoEntry, signal } = toStatusOptions(options);
     const name = toName(path);
+    if (signal?.aborted) return Promise.reject(abortError(signal));
     const result: Promise<Stats | BigIntStats> = bigint
-      ? this.files.statx(syscall, name, flags, readBigIntStats)
-      : this.files.statx(syscall, name, flags, readStats);
+      ? this.files.statx(syscall, name, flags, readBigIntStats, undefined, signal)
+      : this.files.statx(syscall, name, flags, readStats, undefined, signal);
     if (throwIfNoEntry !== false) return result;
     return result.catch((error: unknown) => {
       if (failedWith(error, errno.ENOENT, errno.ENOTDIR)) return undefined;
@@ -223,14 +239,16 @@ export class Operations {
 
   fstat(fd: unknown, options?: unknown): Promise<Stats | BigIntStats> {
     const descriptor = toDescriptor(fd);
-    return bigintOf(options)
-      ? this.files.fstat(descriptor, readBigIntStats)
-      : this.files.fstat(descriptor, readStats);
+    const { bigint, signal } = toStatusOptions(options);
+    if (signal?.aborted) return Promise.reject(abortError(signal));
+    return bigint
+      ? this.files.fstat(descriptor, readBigIntStats, signal)
+      : this.files.fstat(descriptor, readStats, signal);
   }
 
   statfs(path: unknown, options?: unknown): Promise<StatFs | StatFs<bigint>> {
     const name = toName(path);
-    return bigintOf(options)
+    return toStatusOptions(options).bigint
       ? this.files.statfs(name, (raw: Statfs64) => new StatFs(raw, asBigInt))
       : this.files.statfs(name, (raw: Statfs64) => new StatFs(raw, asNumber));
   }
@@ -425,14 +443,16 @@ export class Operations {
     const recursive = toBoolean(options.recursive, "options.recursive");
     toBoolean(options.persistent, "options.persistent");
     checkSignal(options.signal);
+    checkIgnored(options.ignore);
     return { start: () => Watch.start(this.files, name, encoding, recursive), options };
   }
 
   changes(path: unknown, given?: unknown): AsyncGenerator<Change, undefined> {
     const { start, options } = this.watching(path, given);
     const { overflow, maxQueue } = options as WatchIteratorOptions;
-    if (overflow !== undefined && overflow !== "ignore" && overflow !== "throw")
-      throw argumentValueError("options.overflow", overflow, "must be one of: 'ignore', 'throw'");
+    // Node's documentation has "throw", and it takes "error".
+    if (overflow !== undefined && !["ignore", "throw", "error"].includes(overflow))
+      throw argumentValueError("options.overflow", overflow, "must be one of: 'ignore', 'error'");
     if (maxQueue !== undefined) toInteger(maxQueue, "options.maxQueue", 0);
     return changes(start, options);
   }

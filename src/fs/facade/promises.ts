@@ -3,7 +3,7 @@
 import type { Mode, OpenFlags, PathLike, Time } from "./arguments.ts";
 import { constants } from "./constants.ts";
 import type { FsConstants } from "./constants.ts";
-import type { Contents } from "./contents.ts";
+import type { Contents, ReadTarget } from "./contents.ts";
 import type { CpOptions } from "./copy.ts";
 import type { Dir } from "./directory.ts";
 import type { Dirent } from "./dirent.ts";
@@ -34,6 +34,32 @@ export interface ReadFileOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** To read into bytes that are there already. */
+export interface ReadFileIntoOptions extends ReadFileOptions {
+  readonly encoding?: null | undefined;
+  readonly buffer: ReadTarget;
+}
+
+export interface StatusOptions<B extends boolean | undefined = boolean | undefined> {
+  readonly bigint?: B;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is not there gives undefined instead of an error. */
+export interface OrNothing {
+  readonly throwIfNoEntry: false;
+}
+
+/** What is not there is an error. */
+export interface Found {
+  readonly throwIfNoEntry?: true | undefined;
+}
+
+/** An open file: of this fs object. */
+interface OpenFile {
+  readonly fd: number;
+}
+
 export interface WriteFileOptions extends ReadFileOptions {
   /** Of a file that is made. Default 0o666, less the umask. */
   readonly mode?: Mode | undefined;
@@ -53,10 +79,14 @@ export interface ReaddirOptions {
 }
 
 /** A directory for the moment: it goes when this is disposed of. */
-export interface TemporaryDirectory extends AsyncDisposable {
+export interface TemporaryDirectory {
   readonly path: string;
   remove(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** What `for await` goes through. */
+export type Iteration<T> = AsyncIteratorObject<T, undefined>;
 
 type Bag = object | null | undefined;
 
@@ -65,7 +95,7 @@ export interface FsPromises {
   readonly constants: FsConstants;
   access(path: PathLike, mode?: number): Promise<void>;
   appendFile(
-    path: PathLike | FileHandle,
+    path: PathLike | OpenFile,
     data: Contents,
     options?: WriteFileOptions | string | null,
   ): Promise<void>;
@@ -76,16 +106,18 @@ export interface FsPromises {
   glob(
     pattern: string | readonly string[],
     options: GlobOptions & { readonly withFileTypes: true },
-  ): AsyncIterableIterator<Dirent>;
+  ): Iteration<Dirent>;
   glob(
     pattern: string | readonly string[],
     options?: GlobOptions & { readonly withFileTypes?: false | undefined },
-  ): AsyncIterableIterator<string>;
+  ): Iteration<string>;
+  glob(pattern: string | readonly string[], options?: GlobOptions): Iteration<string | Dirent>;
   lchmod(path: PathLike, mode: Mode): Promise<void>;
   lchown(path: PathLike, uid: number, gid: number): Promise<void>;
   link(existing: PathLike, path: PathLike): Promise<void>;
-  lstat(path: PathLike, options?: { readonly bigint?: false | undefined } | null): Promise<Stats>;
-  lstat(path: PathLike, options: { readonly bigint: true }): Promise<BigIntStats>;
+  lstat(path: PathLike, options?: StatusOptions<false | undefined> | null): Promise<Stats>;
+  lstat(path: PathLike, options: StatusOptions<true>): Promise<BigIntStats>;
+  lstat(path: PathLike, options?: StatusOptions | null): Promise<Stats | BigIntStats>;
   lutimes(path: PathLike, atime: Time, mtime: Time): Promise<void>;
   mkdir(path: PathLike, options: MakeOptions & { recursive: true }): Promise<string | undefined>;
   mkdir(
@@ -119,16 +151,17 @@ export interface FsPromises {
     path: PathLike,
     options?: (ReaddirOptions & { readonly withFileTypes?: false | undefined }) | string | null,
   ): Promise<string[]>;
+  readFile(path: PathLike | OpenFile, options: ReadFileIntoOptions): Promise<Bytes>;
   readFile(
-    path: PathLike | FileHandle,
+    path: PathLike | OpenFile,
     options?: (ReadFileOptions & { readonly encoding?: null | undefined }) | null,
   ): Promise<Bytes>;
   readFile(
-    path: PathLike | FileHandle,
+    path: PathLike | OpenFile,
     options: string | (ReadFileOptions & { readonly encoding: string }),
   ): Promise<string>;
   readFile(
-    path: PathLike | FileHandle,
+    path: PathLike | OpenFile,
     options?: string | ReadFileOptions | null,
   ): Promise<string | Bytes>;
   readlink(path: PathLike, options: ByteNames): Promise<Bytes>;
@@ -138,10 +171,24 @@ export interface FsPromises {
   rename(from: PathLike, to: PathLike): Promise<void>;
   rm(path: PathLike, options?: RmOptions): Promise<void>;
   rmdir(path: PathLike, options?: Bag): Promise<void>;
-  stat(path: PathLike, options?: { readonly bigint?: false | undefined } | null): Promise<Stats>;
-  stat(path: PathLike, options: { readonly bigint: true }): Promise<BigIntStats>;
+  stat(path: PathLike, options?: Found & StatusOptions<false | undefined>): Promise<Stats>;
+  stat(path: PathLike, options: Found & StatusOptions<true>): Promise<BigIntStats>;
+  stat(path: PathLike, options?: Found & StatusOptions): Promise<Stats | BigIntStats>;
+  stat(
+    path: PathLike,
+    options: OrNothing & StatusOptions<false | undefined>,
+  ): Promise<Stats | undefined>;
+  stat(path: PathLike, options: OrNothing & StatusOptions<true>): Promise<BigIntStats | undefined>;
+  stat(
+    path: PathLike,
+    options?: { readonly throwIfNoEntry?: boolean | undefined } & StatusOptions,
+  ): Promise<Stats | BigIntStats | undefined>;
   statfs(path: PathLike, options?: { readonly bigint?: false | undefined }): Promise<StatFs>;
   statfs(path: PathLike, options: { readonly bigint: true }): Promise<StatFs<bigint>>;
+  statfs(
+    path: PathLike,
+    options?: { readonly bigint?: boolean | undefined },
+  ): Promise<StatFs | StatFs<bigint>>;
   symlink(target: PathLike, path: PathLike, type?: string | null): Promise<void>;
   truncate(path: PathLike, length?: number): Promise<void>;
   unlink(path: PathLike): Promise<void>;
@@ -149,13 +196,14 @@ export interface FsPromises {
   watch(
     path: PathLike,
     options: "buffer" | (WatchIteratorOptions & { readonly encoding: "buffer" }),
-  ): AsyncIterableIterator<Change<Bytes>>;
+  ): Iteration<Change<Bytes>>;
   watch(
     path: PathLike,
-    options?: WatchIteratorOptions | string,
-  ): AsyncIterableIterator<Change<string>>;
+    options?: (WatchIteratorOptions & { readonly encoding?: string | undefined }) | string,
+  ): Iteration<Change<string>>;
+  watch(path: PathLike, options?: WatchIteratorOptions | string): Iteration<Change<string | Bytes>>;
   writeFile(
-    path: PathLike | FileHandle,
+    path: PathLike | OpenFile,
     data: Contents,
     options?: WriteFileOptions | string | null,
   ): Promise<void>;

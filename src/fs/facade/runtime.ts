@@ -8,6 +8,23 @@ export type Bytes = typeof globalThis extends {
   ? B
   : Uint8Array<ArrayBuffer>;
 
+/** A moment, of Temporal where the runtime has that. */
+export type Instant = typeof globalThis extends {
+  Temporal: { Instant: new (nanoseconds: bigint) => infer I };
+}
+  ? I
+  : unknown;
+
+interface TemporalHost {
+  readonly Temporal?: { readonly Instant: new (nanoseconds: bigint) => unknown };
+}
+
+/** A moment; undefined where the runtime has no Temporal. */
+export function toInstant(nanoseconds: bigint): Instant {
+  const { Temporal } = globalThis as TemporalHost;
+  return (Temporal && new Temporal.Instant(nanoseconds)) as Instant;
+}
+
 /** What is used of a Buffer. */
 interface BufferText extends Uint8Array {
   toString(encoding?: string, start?: number, end?: number): string;

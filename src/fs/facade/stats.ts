@@ -12,13 +12,15 @@ import {
 } from "../../abi/constants/stat.ts";
 import { Statx } from "../../abi/structs/fs.ts";
 import type { Statfs64 } from "../../abi/structs/fs.ts";
+import { toInstant } from "./runtime.ts";
+import type { Instant } from "./runtime.ts";
 
 const AT = Statx.offsets;
 const HIGH = 2 ** 32;
 const NS_PER_MS = 1_000_000;
 const NS_PER_MS_BIG = BigInt(NS_PER_MS);
 
-/** What Stats and BigIntStats share. Dates are made when they are asked for. */
+/** What Stats and BigIntStats share. Dates and instants are made when they are asked for. */
 abstract class AnyStats<N extends number | bigint> {
   abstract readonly mode: N;
   abstract readonly atimeMs: N;
@@ -49,6 +51,26 @@ abstract class AnyStats<N extends number | bigint> {
   /** When it was made; 1970 where the file system does not keep it. */
   get birthtime(): Date {
     return this.#date(3, this.birthtimeMs);
+  }
+
+  /** A time to the nanosecond. */
+  protected abstract nanoseconds(which: 0 | 1 | 2 | 3): bigint;
+
+  /** Of Temporal, where the runtime has it; else undefined. */
+  get atimeInstant(): Instant {
+    return toInstant(this.nanoseconds(0));
+  }
+
+  get mtimeInstant(): Instant {
+    return toInstant(this.nanoseconds(1));
+  }
+
+  get ctimeInstant(): Instant {
+    return toInstant(this.nanoseconds(2));
+  }
+
+  get birthtimeInstant(): Instant {
+    return toInstant(this.nanoseconds(3));
   }
 
   #is(type: number): boolean {
@@ -97,6 +119,9 @@ const deviceAt = (view: DataView, at: number) => {
   return (minor & 0xff) + (major & 0xfff) * 0x100 + (minor >>> 8) * 0x100000;
 };
 
+/** Where the times are, in the order in which they are counted here. */
+const TIMES = [AT.stx_atime, AT.stx_mtime, AT.stx_ctime, AT.stx_btime] as const;
+
 /** Numbers of the status of a file. */
 export class Stats extends AnyStats<number> {
   readonly dev: number;
@@ -113,6 +138,8 @@ export class Stats extends AnyStats<number> {
   readonly mtimeMs: number;
   readonly ctimeMs: number;
   readonly birthtimeMs: number;
+  /** What is lost of the times in milliseconds: their nanoseconds of a second. */
+  readonly #fractions: readonly [number, number, number, number];
 
   /** @param view a struct statx */
   constructor(view: DataView) {
@@ -131,6 +158,20 @@ export class Stats extends AnyStats<number> {
     this.mtimeMs = msAt(view, AT.stx_mtime);
     this.ctimeMs = msAt(view, AT.stx_ctime);
     this.birthtimeMs = msAt(view, AT.stx_btime);
+    this.#fractions = [
+      view.getUint32(AT.stx_atime + 8, true),
+      view.getUint32(AT.stx_mtime + 8, true),
+      view.getUint32(AT.stx_ctime + 8, true),
+      view.getUint32(AT.stx_btime + 8, true),
+    ];
+  }
+
+  protected override nanoseconds(which: 0 | 1 | 2 | 3): bigint {
+    const ms = [this.atimeMs, this.mtimeMs, this.ctimeMs, this.birthtimeMs][which];
+    const fraction = this.#fractions[which];
+    // Rounding tells the seconds: the fraction that was added is known.
+    const seconds = Math.round((ms - fraction / NS_PER_MS) / 1000);
+    return BigInt(seconds) * 1_000_000_000n + BigInt(fraction);
   }
 }
 
@@ -158,12 +199,12 @@ export class BigIntStats extends AnyStats<bigint> {
   /** @param view a struct statx */
   constructor(view: DataView) {
     super();
-    const [atime, mtime, ctime, birthtime] = [
-      AT.stx_atime,
-      AT.stx_mtime,
-      AT.stx_ctime,
-      AT.stx_btime,
-    ].map((at) => nsAt(view, at)) as [bigint, bigint, bigint, bigint];
+    const [atime, mtime, ctime, birthtime] = TIMES.map((at) => nsAt(view, at)) as [
+      bigint,
+      bigint,
+      bigint,
+      bigint,
+    ];
     this.dev = BigInt(deviceAt(view, AT.stx_dev_major));
     this.mode = BigInt(view.getUint16(AT.stx_mode, true));
     this.nlink = BigInt(view.getUint32(AT.stx_nlink, true));
@@ -182,6 +223,10 @@ export class BigIntStats extends AnyStats<bigint> {
     this.mtimeNs = mtime;
     this.ctimeNs = ctime;
     this.birthtimeNs = birthtime;
+  }
+
+  protected override nanoseconds(which: 0 | 1 | 2 | 3): bigint {
+    return [this.atimeNs, this.mtimeNs, this.ctimeNs, this.birthtimeNs][which];
   }
 }
 

@@ -24,29 +24,29 @@ interface HandleLike {
 }
 
 interface StreamOptions {
-  readonly flags?: string | number;
-  readonly encoding?: string | null;
-  readonly fd?: number | HandleLike | null;
-  readonly mode?: number | string;
+  readonly flags?: string | number | undefined;
+  readonly encoding?: string | null | undefined;
+  readonly fd?: number | HandleLike | null | undefined;
+  readonly mode?: number | string | undefined;
   /** Close the file when the stream ends or fails. Default true. */
-  readonly autoClose?: boolean;
-  readonly emitClose?: boolean;
+  readonly autoClose?: boolean | undefined;
+  readonly emitClose?: boolean | undefined;
   /** In bytes; default 65536. */
-  readonly highWaterMark?: number;
+  readonly highWaterMark?: number | undefined;
   readonly signal?: AbortSignal | null | undefined;
 }
 
 export interface ReadStreamOptions extends StreamOptions {
   /** The first byte, and the last, itself included. */
-  readonly start?: number;
-  readonly end?: number;
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
 }
 
 export interface WriteStreamOptions extends StreamOptions {
   /** Where to begin. */
-  readonly start?: number;
+  readonly start?: number | undefined;
   /** Write the file to the disk before it is closed. */
-  readonly flush?: boolean;
+  readonly flush?: boolean | undefined;
 }
 
 export type ReadStream = NodeStream & {
@@ -73,8 +73,8 @@ export type WriteStreamClass = new (
 
 /** What makes streams. */
 export interface StreamMaker {
-  read(path: PathLike, options?: ReadStreamOptions | string): NodeStream;
-  write(path: PathLike, options?: WriteStreamOptions | string): NodeWritable;
+  read(path: PathLike, options?: ReadStreamOptions | string): ReadStream;
+  write(path: PathLike, options?: WriteStreamOptions | string): WriteStream;
 }
 
 const HIGH_WATER_MARK_BYTES = 65536;
@@ -97,7 +97,7 @@ class StreamFile {
   readonly #flags: number;
   readonly #mode: number;
   readonly #handle: HandleLike | null;
-  readonly #autoClose: boolean;
+  readonly autoClose: boolean;
   fd: number | null;
   /** What is being read or written, which closing waits for. */
   busy: Promise<unknown> = Promise.resolve();
@@ -110,7 +110,7 @@ class StreamFile {
     this.#path = this.fd === null ? toName(path) : "";
     this.#flags = toFlags(options.flags, flags);
     this.#mode = toMode(options.mode, "mode", 0o666);
-    this.#autoClose = autoClose;
+    this.autoClose = autoClose;
   }
 
   open(stream: NodeStream, done: Done): void {
@@ -143,7 +143,7 @@ class StreamFile {
 
   close(error: Error | null, done: Done): void {
     const { fd } = this;
-    if (fd === null || !this.#autoClose) return done(error);
+    if (fd === null || !this.autoClose) return done(error);
     this.fd = null;
     report(
       this.#close(fd),
@@ -229,6 +229,10 @@ function makeReadStream(files: Files, module: StreamModule): ReadStreamClass {
       return this.#file.fd === null;
     }
 
+    get autoClose(): boolean {
+      return this.#file.autoClose;
+    }
+
     _construct(done: Done): void {
       this.#file.open(this, done);
     }
@@ -278,6 +282,24 @@ interface Chunk {
   readonly chunk: Uint8Array;
 }
 
+/** What a WriteStream is made with, checked. */
+function toWritable(given: WriteStreamOptions | string | undefined) {
+  const options = toOptions<WriteStreamOptions>(given, {});
+  checkFd(options.fd);
+  const start = toStart(options.start, "start");
+  const { highWaterMark, emitClose = true, encoding } = options;
+  const flush = toBoolean(options.flush, "options.flush");
+  const flags = options.flags ?? (start === undefined ? "w" : "r+");
+  const shape = {
+    emitClose,
+    decodeStrings: true,
+    autoDestroy: options.autoClose ?? true,
+    ...(highWaterMark === undefined ? {} : { highWaterMark }),
+    ...(encoding ? { defaultEncoding: encoding } : {}),
+  };
+  return { options, start, flush, flags, shape };
+}
+
 function makeWriteStream(files: Files, module: StreamModule): WriteStreamClass {
   class WriteStream extends module.Writable {
     readonly path: string | Uint8Array;
@@ -290,20 +312,10 @@ function makeWriteStream(files: Files, module: StreamModule): WriteStreamClass {
     readonly #file: StreamFile;
 
     constructor(path: PathLike, given?: WriteStreamOptions | string) {
-      const options = toOptions<WriteStreamOptions>(given, {});
-      checkFd(options.fd);
-      const start = toStart(options.start, "start");
-      const { highWaterMark, emitClose = true, encoding, signal } = options;
-      const flush = toBoolean(options.flush, "options.flush");
-      const flags = options.flags ?? (start === undefined ? "w" : "r+");
+      const { options, start, flush, flags, shape } = toWritable(given);
+      const { signal } = options;
       const file = new StreamFile(files, path, { ...options, flags }, "w");
-      super({
-        emitClose,
-        decodeStrings: true,
-        autoDestroy: options.autoClose ?? true,
-        ...(highWaterMark === undefined ? {} : { highWaterMark }),
-        ...(encoding ? { defaultEncoding: encoding } : {}),
-      });
+      super(shape);
       this.#file = file;
       this.path = path instanceof URL ? String(toName(path)) : path;
       this.flags = flags;
@@ -322,6 +334,15 @@ function makeWriteStream(files: Files, module: StreamModule): WriteStreamClass {
 
     get pending(): boolean {
       return this.#file.fd === null;
+    }
+
+    get autoClose(): boolean {
+      return this.#file.autoClose;
+    }
+
+    /** Of streams older than Node's today: what is written is written first. */
+    destroySoon(): void {
+      this.end();
     }
 
     _construct(done: Done): void {

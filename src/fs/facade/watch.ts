@@ -25,9 +25,16 @@ import type { Name } from "./arguments.ts";
 import { Emitter } from "./emitter.ts";
 import { decode } from "./encoding.ts";
 import type { Encoding } from "./encoding.ts";
-import { abortError, failedWith } from "./errors.ts";
+import {
+  abortError,
+  argumentTypeError,
+  argumentValueError,
+  failedWith,
+  queueOverflowError,
+} from "./errors.ts";
 import { translated } from "./files.ts";
 import type { Files } from "./files.ts";
+import { matches } from "./glob.ts";
 import { append, basename } from "./paths.ts";
 import { asBytes } from "./runtime.ts";
 import type { Bytes } from "./runtime.ts";
@@ -54,6 +61,33 @@ export interface WatchOptions {
   /** With all directories below, also those made later. Default false. */
   readonly recursive?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What not to tell of. Default: all is told. */
+  readonly ignore?: Ignored | readonly Ignored[] | null | undefined;
+}
+
+/** What is not told of: a pattern (of the last part of a name, if it has no slash), or what it is true for. */
+export type Ignored = string | RegExp | ((filename: string) => boolean);
+
+/** @throws as Node, unless it is one or several of {@link Ignored} */
+export function checkIgnored(ignore: unknown): void {
+  if (ignore === undefined || ignore === null) return;
+  const all: readonly unknown[] = Array.isArray(ignore) ? ignore : [ignore];
+  for (const [i, one] of all.entries()) {
+    const name = Array.isArray(ignore) ? `options.ignore[${i}]` : "options.ignore";
+    if (one === "") throw argumentValueError(name, one, "must be a non-empty string");
+    if (!(typeof one === "string" || one instanceof RegExp || typeof one === "function"))
+      throw argumentTypeError(name, "one of type string or function or an instance of RegExp", one);
+  }
+}
+
+/** Whether to leave out a name. */
+function isIgnored(filename: string | Uint8Array, ignore: Ignored | readonly Ignored[]): boolean {
+  const name = typeof filename === "string" ? filename : decode(filename);
+  const all: readonly Ignored[] = Array.isArray(ignore) ? ignore : [ignore];
+  return all.some((one) => {
+    if (typeof one === "string") return matches(one.includes("/") ? name : basename(name), one);
+    return typeof one === "function" ? one(name) : name.search(one) >= 0;
+  });
 }
 
 export type Told = (change: Change) => void;
@@ -130,7 +164,8 @@ export class Watch {
       for (const { rawName, type } of await readDirectory(this.#files.process, path)) {
         const below = append(place, rawName);
         told?.(below);
-        if (type === "directory") await this.#addBelow(below, told);
+        // Where the directory does not tell what it is, watching it does.
+        if (type === "directory" || type === "unknown") await this.#addBelow(below, told);
       }
     } catch (error) {
       // It went away meanwhile, or is no directory.
@@ -139,8 +174,16 @@ export class Watch {
   }
 
   /** Tell of changes until the signal ends it. */
-  async run(signal: AbortSignal, told: Told): Promise<void> {
+  async run(
+    signal: AbortSignal,
+    tell: Told,
+    ignore?: Ignored | readonly Ignored[] | null,
+  ): Promise<void> {
     const { process } = this.#files;
+    const told: Told = (change) => {
+      if (ignore && change.filename !== null && isIgnored(change.filename, ignore)) return;
+      tell(change);
+    };
     const buffer = new Uint8Array(EVENTS_BYTES);
     try {
       for (;;) {
@@ -197,20 +240,22 @@ export class FSWatcher extends Emitter {
   #closed = false;
 
   /** @internal Use `fs.watch()`. */
-  constructor(start: () => Promise<Watch>, signal: AbortSignal | undefined) {
+  constructor(start: () => Promise<Watch>, options: WatchOptions) {
     super();
+    const { signal, ignore } = options;
     const close = () => this.close();
     if (signal?.aborted) queueMicrotask(close);
     else signal?.addEventListener("abort", close, { once: true });
-    void this.#run(start).finally(() => signal?.removeEventListener("abort", close));
+    void this.#run(start, ignore).finally(() => signal?.removeEventListener("abort", close));
   }
 
-  async #run(start: () => Promise<Watch>): Promise<void> {
+  async #run(start: () => Promise<Watch>, ignore: WatchOptions["ignore"]): Promise<void> {
     try {
       const watch = await start();
-      await watch.run(this.#end.signal, ({ eventType, filename }) => {
+      const told: Told = ({ eventType, filename }) => {
         if (!this.#closed) this.emit("change", eventType, filename);
-      });
+      };
+      await watch.run(this.#end.signal, told, ignore);
     } catch (error) {
       // Not from within a promise: nobody would see it.
       if (!this.#closed) queueMicrotask(() => void this.emit("error", error));
@@ -246,7 +291,7 @@ export interface WatchIteratorOptions extends WatchOptions {
   /** How many changes may wait. Default 2048. */
   readonly maxQueue?: number | undefined;
   /** What happens to more: they are left out, or end the iteration. Default "ignore". */
-  readonly overflow?: "ignore" | "throw" | undefined;
+  readonly overflow?: "ignore" | "throw" | "error" | undefined;
 }
 
 /** Changes one by one, until the signal or the end of the loop. */
@@ -254,7 +299,7 @@ export async function* changes(
   start: () => Promise<Watch>,
   options: WatchIteratorOptions,
 ): AsyncGenerator<Change, undefined> {
-  const { signal, maxQueue = DEFAULT_MAX_QUEUE, overflow = "ignore" } = options;
+  const { signal, ignore, maxQueue = DEFAULT_MAX_QUEUE, overflow = "ignore" } = options;
   if (signal?.aborted) throw abortError(signal);
   const end = new AbortController();
   const queue: Change[] = [];
@@ -265,19 +310,15 @@ export async function* changes(
     wake.resolve();
   };
   signal?.addEventListener("abort", abort, { once: true });
-  const running = (await start())
-    .run(end.signal, (change) => {
-      if (queue.length < maxQueue) queue.push(change);
-      else if (overflow === "throw")
-        ended.why = Object.assign(new Error(`more than ${maxQueue} changes wait`), {
-          code: "ERR_FS_WATCH_QUEUE_OVERFLOW",
-        });
-      wake.resolve();
-    })
-    .catch((error: unknown) => {
-      ended.why = error as Error;
-      wake.resolve();
-    });
+  const told: Told = (change) => {
+    if (queue.length < maxQueue) queue.push(change);
+    else if (overflow !== "ignore") ended.why = queueOverflowError(maxQueue);
+    wake.resolve();
+  };
+  const running = (await start()).run(end.signal, told, ignore).catch((error: unknown) => {
+    ended.why = error as Error;
+    wake.resolve();
+  });
   try {
     for (;;) {
       if (ended.why) throw ended.why;
