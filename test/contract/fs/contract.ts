@@ -424,7 +424,7 @@ function errors(on: On): void {
       ["unlink", (path) => fs.unlink(path)],
       ["rmdir", (path) => fs.rmdir(path)],
       ["lstat", (path) => fs.rm(path)],
-      ["lstat", (path) => fs.cp(path, `${path}2`)],
+      ["lstat", (path) => fs.cp(path, `${folder}/copy`)],
       ["chmod", (path) => fs.chmod(path, 0o600)],
       ["chown", (path) => fs.chown(path, 0, 0)],
       ["lchown", (path) => fs.lchown(path, 0, 0)],
