@@ -274,4 +274,17 @@ suite("fs.linux", () => {
     const users = [{ stored: 0, shown: 2 ** 32, count: 1 }];
     await assert.rejects(mapOwners(kernel.init, { users }), { code: "ERR_INVALID_OPTION" });
   });
+
+  test("an fs object that was disposed of says so", async () => {
+    const fs = createFs(await kernel.process({ cwd: "/tmp" }), { ownsProcess: true });
+    const file = await fs.promises.open("/tmp/file", "w+");
+    await fs[Symbol.asyncDispose]();
+    const said = {
+      code: "ERR_DISPOSED",
+      message: /^this fs object was disposed of, or its volume/,
+    };
+    await assert.rejects(fs.promises.stat("/tmp"), said);
+    await assert.rejects(fs.promises.writeFile("/tmp/file", "x"), said);
+    await assert.rejects(file.write("x"), said);
+  });
 });

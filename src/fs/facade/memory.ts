@@ -8,7 +8,7 @@
 import type { KernelMemory } from "../../abi/calls.ts";
 import { errno } from "../../abi/errno.ts";
 import type { KernelBuffer } from "../../syscall/buffer.ts";
-import { SystemError } from "../../syscall/errors.ts";
+import { DisposedError, SystemError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import type { Name } from "./arguments.ts";
 
@@ -126,6 +126,10 @@ export class FsMemory {
   }
 
   async #map(lengthBytes: number): Promise<KernelBuffer> {
+    if (this.#disposed)
+      throw new DisposedError(
+        "this fs object was disposed of, or its volume unmounted: make another one, or mount it again",
+      );
     const buffer = await this.#process.buffer(lengthBytes);
     this.#maps.push(buffer);
     // It was asked for while this was disposed of.
