@@ -57,6 +57,8 @@ export const references = {
   curl: "curl",
   lftp: "lftp",
   openssl: "openssl",
+  zsh: "zsh",
+  fish: "fish",
   tshark: "tshark",
 };
 

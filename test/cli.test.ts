@@ -85,7 +85,6 @@ suite("the command line", { concurrency: 2 }, () => {
       "--frob",
     );
     await fails(2, /ls: which image\?/, "ls");
-    await fails(2, /one place/, "ls", image, image);
     await fails(2, /which image\?/, "info");
     await fails(2, /an image is meant/, "info", `${image}:/etc`);
     await fails(2, /which file\?/, "cat");

@@ -7,14 +7,14 @@ import { formatAddress } from "./address.ts";
 import { PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, parse, READ_OPTIONS } from "./options.ts";
 import { write } from "./output.ts";
-import { eachPlace, parsePlace } from "./places.ts";
-import type { Place } from "./places.ts";
+import { eachPlace, images, parsePlace } from "./places.ts";
+import type { Place, Scope } from "./places.ts";
 
-export async function cat(args: string[]): Promise<number> {
+export async function cat(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("cat", args, READ_OPTIONS);
   if (!positionals.length) throw new UsageError("cat", "which file?");
-  const places = positionals.map((text) => parsePlace("cat", text));
-  await eachPlace(places, kernelChoice("cat", values), ({ process }, place) =>
+  const places = positionals.map((text) => parsePlace(scope, "cat", text));
+  await eachPlace(scope, places, kernelChoice("cat", values), ({ process }, place) =>
     print(process, place),
   );
   return 0;

@@ -2,11 +2,12 @@
 
 import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
-import { eachPlace, parsePlaces } from "./places.ts";
+import { eachPlace, images, parsePlaces } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { changedMode } from "./symbolic-mode.ts";
 import { eachBelow } from "./tree-walk.ts";
 
-export async function chmod(args: string[]): Promise<number> {
+export async function chmod(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("chmod", args, {
     ...KERNEL_OPTIONS,
     recursive: { type: "boolean", short: "R", default: false },
@@ -14,9 +15,9 @@ export async function chmod(args: string[]): Promise<number> {
   const [mode, ...texts] = positionals;
   if (mode === undefined) throw new UsageError("chmod", "which mode? e.g. 0644 or u+x");
   const change = changedMode("chmod", mode);
-  const places = parsePlaces("chmod", texts);
+  const places = parsePlaces(scope, "chmod", texts);
   const access = { ...kernelChoice("chmod", values), write: true };
-  await eachPlace(places, access, async ({ fs }, { path }) => {
+  await eachPlace(scope, places, access, async ({ fs }, { path }) => {
     const one = async (name: string | Buffer) => {
       const stats = await fs.promises.lstat(name);
       // A symbolic link has no permissions of its own.

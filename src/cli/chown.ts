@@ -2,10 +2,11 @@
 
 import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
-import { eachPlace, parsePlaces } from "./places.ts";
+import { eachPlace, images, parsePlaces } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { eachBelow } from "./tree-walk.ts";
 
-export async function chown(args: string[]): Promise<number> {
+export async function chown(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("chown", args, {
     ...KERNEL_OPTIONS,
     recursive: { type: "boolean", short: "R", default: false },
@@ -15,11 +16,11 @@ export async function chown(args: string[]): Promise<number> {
   const [, user, group] = /^(\d*)(?::(\d*))?$/.exec(owner ?? "") ?? [];
   if (owner === undefined || (!user && !group))
     throw new UsageError("chown", "whose? it is UID, UID:GID or :GID, in numbers");
-  const places = parsePlaces("chown", texts);
+  const places = parsePlaces(scope, "chown", texts);
   const access = { ...kernelChoice("chown", values), write: true };
   // −1 leaves it as it is.
   const [uid, gid] = [user, group].map((id) => (id ? Number(id) : -1));
-  await eachPlace(places, access, async ({ fs }, { path }) => {
+  await eachPlace(scope, places, access, async ({ fs }, { path }) => {
     if (values.recursive) await eachBelow(fs, path, (name) => fs.promises.lchown(name, uid, gid));
     else if (values["no-dereference"]) await fs.promises.lchown(path, uid, gid);
     else await fs.promises.chown(path, uid, gid);

@@ -14,8 +14,7 @@ import type { Owner } from "./copy-target.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable } from "./output.ts";
-import { placeInImage } from "./places.ts";
-import type { Place } from "./places.ts";
+import type { Place, Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { chooseVolume, openImage, openVolume } from "./session.ts";
 import { VolumeTarget } from "./volume-target.ts";
@@ -47,33 +46,35 @@ export interface Opened extends AsyncDisposable {
 }
 
 export async function copyIn(
+  scope: Scope,
   texts: readonly string[],
   target: Place,
   choice: KernelChoice,
   options: Options,
 ): Promise<{ name: string; report: CopyReport }[]> {
-  await using image = await openImage(target.image, { ...choice, write: true });
-  await using volume = await openVolume(image, target, { write: true });
-  const copied = [];
-  for (const text of texts) {
-    await using from = await openSource(text, image, volume, target, choice);
-    const to = await targetOf(volume, target, from, texts.length);
-    const report = await copy(from, volume, to, options);
-    copied.push({ name: from.name, report });
-  }
-  await volume.sync();
-  return copied;
+  return scope.withVolume(target, { ...choice, write: true }, async (volume, image) => {
+    const copied = [];
+    for (const text of texts) {
+      await using from = await openSource(scope, text, image, volume, target, choice);
+      const to = await targetOf(volume, target, from, texts.length);
+      const report = await copy(from, volume, to, options);
+      copied.push({ name: from.name, report });
+    }
+    await volume.sync();
+    return copied;
+  });
 }
 
 /** @param volume the target, mounted, of an image that may be the source, too */
 export async function openSource(
+  scope: Scope,
   text: string,
   image: Image,
   volume: MountedVolume,
   target: Place,
   choice: KernelChoice,
 ): Promise<Opened> {
-  const place = placeInImage(text);
+  const place = scope.placeInImage(text);
   if (!place)
     return {
       source: hostSource,

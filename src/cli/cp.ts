@@ -14,8 +14,8 @@ import { at, PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
-import { expand, parsePlace, placeInImage, withVolume } from "./places.ts";
-import type { Place } from "./places.ts";
+import { expand, images, parsePlace } from "./places.ts";
+import type { Place, Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 
 interface Options {
@@ -27,7 +27,7 @@ interface Options {
 
 const WHAT = "from where to where? one of both is IMAGE[:VOLUME]:/PATH";
 
-export async function cp(args: string[]): Promise<number> {
+export async function cp(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("cp", args, {
     ...READ_OPTIONS,
     recursive: { type: "boolean", short: "r", default: false },
@@ -39,11 +39,14 @@ export async function cp(args: string[]): Promise<number> {
   const choice = kernelChoice("cp", values);
   const target = positionals.pop();
   if (target === undefined || !positionals.length) throw new UsageError("cp", WHAT);
-  const into = placeInImage(target);
+  const into = scope.placeInImage(target);
   const options = { ...values, shows: showsProgress(values) };
   const reports = into
-    ? await copyIn(positionals, into, choice, { ...options, owner: parseOwner("cp", values.owner) })
-    : await copyOut(positionals, target, choice, options);
+    ? await copyIn(scope, positionals, into, choice, {
+        ...options,
+        owner: parseOwner("cp", values.owner),
+      })
+    : await copyOut(scope, positionals, target, choice, options);
   if (values.json)
     await writeJson(
       reports.map(({ name, report }) => ({ source: name, target, ...report.summary() })),
@@ -58,16 +61,17 @@ interface Copied {
 }
 
 async function copyOut(
+  scope: Scope,
   texts: readonly string[],
   target: string,
   choice: KernelChoice,
   options: Options,
 ): Promise<Copied[]> {
-  const sources = texts.map((text) => parsePlace("cp", text));
+  const sources = texts.map((text) => parsePlace(scope, "cp", text));
   checkTarget(target, sources.length);
   const copied: Copied[] = [];
   for (const source of sources)
-    await withVolume(source, choice, async (volume) => {
+    await scope.withVolume(source, choice, async (volume) => {
       const paths = await expand(volume, source);
       checkTarget(target, paths.length);
       for (const path of paths) {

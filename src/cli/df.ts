@@ -1,30 +1,29 @@
 // liblinux df: how full the file systems of an image are.
 
-import { parseAddress } from "./address.ts";
+import type { Usage } from "../fs/stat.ts";
+import type { Volume } from "../image/index.ts";
+import type { Address } from "./address.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
+import type { KernelChoice } from "./options.ts";
 import { formatBytes, printable, table, write, writeJson } from "./output.ts";
-import { chooseVolume, mountVolume, openImage } from "./session.ts";
+import { images } from "./places.ts";
+import type { Scope } from "./places.ts";
+import { mountVolume, openImage } from "./session.ts";
 
-export async function df(args: string[]): Promise<number> {
+export async function df(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("df", args, {
     ...READ_OPTIONS,
     json: { type: "boolean", default: false },
   });
-  const [text, ...more] = positionals;
-  if (text === undefined || more.length) throw new UsageError("df", "one image at a time");
-  const address = parseAddress(text);
+  const [text = scope.here, ...more] = positionals;
+  if (text === null || more.length) throw new UsageError("df", "one image at a time");
+  const address = scope.address(text);
   const choice = kernelChoice("df", values);
-  await using image = await openImage(address.image, choice);
-  const volumes =
-    address.volume === null
-      ? image.volumes.filter(({ content }) => content?.kind === "filesystem")
-      : [chooseVolume(image, address)];
-  const all = [];
-  for (const volume of volumes) {
-    await using mounted = await mountVolume(volume, address.image, choice);
-    all.push({ volume, usage: await mounted.usage() });
-  }
+  const all =
+    scope.here === null && address.volume === null
+      ? await usages(address, choice)
+      : [await usage(scope, address, choice)];
   if (values.json) {
     await writeJson(
       all.map(({ volume, usage }) => ({
@@ -52,4 +51,26 @@ export async function df(args: string[]): Promise<number> {
   ]);
   await write(table([header, ...rows], [2, 3, 4, 5]));
   return 0;
+}
+
+interface Used {
+  readonly volume: Volume;
+  readonly usage: Usage;
+}
+
+const usage = (scope: Scope, address: Address, choice: KernelChoice): Promise<Used> =>
+  scope.withVolume(address, choice, async (mounted) => ({
+    volume: mounted.volume,
+    usage: await mounted.usage(),
+  }));
+
+/** Of all volumes that have a file system. */
+async function usages(address: Address, choice: KernelChoice): Promise<Used[]> {
+  await using image = await openImage(address.image, choice);
+  const all = [];
+  for (const volume of image.volumes.filter(({ content }) => content?.kind === "filesystem")) {
+    await using mounted = await mountVolume(volume, address.image, choice);
+    all.push({ volume, usage: await mounted.usage() });
+  }
+  return all;
 }

@@ -5,7 +5,8 @@ import type { MountedVolume } from "../image/index.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, write, writeJson } from "./output.ts";
-import { eachPlace, parsePlaces } from "./places.ts";
+import { eachPlace, images, parseTops } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { eachBelow } from "./tree-walk.ts";
 
 /** What st_blocks counts. */
@@ -16,7 +17,7 @@ interface Total {
   bytes: number;
 }
 
-export async function du(args: string[]): Promise<number> {
+export async function du(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("du", args, {
     ...READ_OPTIONS,
     summarize: { type: "boolean", short: "s", default: false },
@@ -25,14 +26,13 @@ export async function du(args: string[]): Promise<number> {
     bytes: { type: "boolean", short: "b", default: false },
     json: { type: "boolean", default: false },
   });
-  const texts = positionals.map((text) => (/:\/[^]*$/.test(text) ? text : `${text}:/`));
-  const places = parsePlaces("du", texts);
+  const places = parseTops(scope, "du", positionals);
   const depth = values.summarize ? 0 : Number(values["max-depth"] ?? Infinity);
   if (!(depth >= 0)) throw new UsageError("du", "--max-depth: it is a number of directories");
   const sizeOf = (stats: BigIntStats) =>
     Number(values.apparent ? stats.size : stats.blocks * BLOCK_BYTES);
   const totals: Total[] = [];
-  await eachPlace(places, kernelChoice("du", values), async ({ fs }, { path }) => {
+  await eachPlace(scope, places, kernelChoice("du", values), async ({ fs }, { path }) => {
     totals.push(...(await measure(fs, path, sizeOf)).filter((one) => depthOf(one, path) <= depth));
   });
   if (values.json) await writeJson(totals);

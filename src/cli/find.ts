@@ -6,7 +6,8 @@ import type { BigIntStats } from "../fs/facade/index.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, write, writeJson } from "./output.ts";
-import { eachPlace, parsePlaces, parseSize } from "./places.ts";
+import { eachPlace, images, parseTops, parseSize } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { eachBelow } from "./tree-walk.ts";
 
 type Test = (name: string, stats: BigIntStats) => boolean;
@@ -34,13 +35,12 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
 } as const;
 
-export async function find(args: string[]): Promise<number> {
+export async function find(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("find", args, OPTIONS);
   const tests = testsOf(values);
-  const texts = positionals.map((text) => (/:\/[^]*$/.test(text) ? text : `${text}:/`));
-  const places = parsePlaces("find", texts);
+  const places = parseTops(scope, "find", positionals);
   const found: string[] = [];
-  await eachPlace(places, kernelChoice("find", values), async ({ fs }, { path }) => {
+  await eachPlace(scope, places, kernelChoice("find", values), async ({ fs }, { path }) => {
     await eachBelow(fs, path, async (name) => {
       const stats = await fs.promises.lstat(name, { bigint: true });
       const text = name.toString();

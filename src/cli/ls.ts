@@ -6,12 +6,13 @@ import { readLink } from "../fs/files.ts";
 import { stat } from "../fs/stat.ts";
 import type { FileStatus, FileType } from "../fs/stat.ts";
 import type { Process } from "../syscall/process.ts";
-import { formatAddress, parseAddress } from "./address.ts";
+import { formatAddress } from "./address.ts";
 import type { Address } from "./address.ts";
-import { at, UsageError, withoutCall } from "./errors.ts";
+import { at, withoutCall } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatTime, printable, table, write, writeJson } from "./output.ts";
-import { expand, withVolume } from "./places.ts";
+import { expand, images, parseTops } from "./places.ts";
+import type { Scope } from "./places.ts";
 
 /** Deeper directories are reported, not listed: a damaged one may contain itself. */
 const MAX_DEPTH = 500;
@@ -30,31 +31,36 @@ interface Listed {
   readonly target: string | null;
 }
 
-export async function ls(args: string[]): Promise<number> {
+export async function ls(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("ls", args, {
     ...READ_OPTIONS,
     long: { type: "boolean", short: "l", default: false },
     recursive: { type: "boolean", short: "R", default: false },
     json: { type: "boolean", default: false },
   });
-  const choice = kernelChoice("ls", values);
-  const [text, ...more] = positionals;
-  if (text === undefined) throw new UsageError("ls", "which image?");
-  if (more.length) throw new UsageError("ls", "one place at a time");
-  const address = parseAddress(text);
-  return withVolume(address, choice, async (volume) => {
-    const paths = await expand(volume, { ...address, path: address.path ?? "/" });
-    return new Lister(volume.process, address, values).list(paths);
-  });
+  const places = parseTops(scope, "ls", positionals);
+  const several = places.length > 1;
+  const all: object[] = [];
+  let failures = 0;
+  for (const place of places)
+    await scope.withVolume(place, kernelChoice("ls", values), async (volume) => {
+      const paths = await expand(volume, place);
+      const lister = new Lister(volume.process, place, values);
+      await lister.list(paths, several || paths.length > 1);
+      all.push(...lister.all);
+      failures += lister.failures;
+    });
+  if (values.json) await writeJson(all);
+  return failures ? 1 : 0;
 }
 
 class Lister {
   readonly #process: Process;
   readonly #address: Address;
   readonly #options: Options;
-  #failures = 0;
+  failures = 0;
   /** What --json prints. */
-  readonly #all: object[] = [];
+  readonly all: object[] = [];
 
   constructor(process: Process, address: Address, options: Options) {
     this.#process = process;
@@ -62,18 +68,17 @@ class Lister {
     this.#options = options;
   }
 
-  async list(paths: readonly string[]): Promise<number> {
+  /** @param several whether directories have their names above */
+  async list(paths: readonly string[], several: boolean): Promise<void> {
     for (const path of paths) {
       try {
-        const status = await stat(this.#process, path, { follow: paths.length === 1 });
-        if (status.type === "directory") await this.#named(path, paths.length > 1);
+        const status = await stat(this.#process, path, { follow: !several });
+        if (status.type === "directory") await this.#named(path, several);
         else await this.#file(path);
       } catch (error) {
         throw at(formatAddress(this.#address, path), error);
       }
     }
-    if (this.#options.json) await writeJson(this.#all);
-    return this.#failures ? 1 : 0;
   }
 
   /** One of several directories has its name above. */
@@ -139,7 +144,7 @@ class Lister {
   }
 
   #failed(path: string, error: unknown): void {
-    this.#failures++;
+    this.failures++;
     const place = formatAddress(this.#address, path);
     process.stderr.write(`liblinux: ls ${printable(place)}: ${withoutCall(error)}\n`);
   }
@@ -150,7 +155,7 @@ class Lister {
 
   async #show(listed: readonly Listed[]): Promise<void> {
     if (this.#options.json) {
-      for (const one of listed) this.#all.push(jsonOf(one));
+      for (const one of listed) this.all.push(jsonOf(one));
       return;
     }
     if (this.#options.long) {

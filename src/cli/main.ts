@@ -29,6 +29,12 @@ function complain(verb: string | undefined, problem: string): void {
   );
 }
 
+/** Behind `--` are no options. */
+function asksIn(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? args.length : end).includes("--help");
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...args] = argv;
   if (name === "--version" || name === "-V") {
@@ -36,7 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return OK;
   }
   const asksForHelp = name === "help" || name === "--help" || name === "-h";
-  const topic = asksForHelp ? args[0] : args.includes("--help") ? name : undefined;
+  const topic = asksForHelp ? args[0] : asksIn(args) ? name : undefined;
   if (asksForHelp || topic !== undefined) {
     process.stdout.write(helpText(topic));
     return OK;

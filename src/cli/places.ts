@@ -14,44 +14,73 @@ export interface Place extends Address {
   readonly path: string;
 }
 
-export function parsePlace(verb: string, text: string): Place {
-  const address = parseAddress(text);
+/** Where verbs find what they are given: in images, or in the volume of a shell. */
+export interface Scope {
+  /** What is meant where nothing is said; null if something has to be. */
+  readonly here: string | null;
+  /** What a text names. */
+  address(text: string): Address;
+  /** A path in a volume that is known. */
+  path(text: string): string;
+  /**
+   * The place in an image that a text names; null if it is a name of this machine.
+   *
+   * @throws {PlaceError} if it is no such name, but there is no such image
+   */
+  placeInImage(text: string): Place | null;
+  /** Do something with the volume that an address means. */
+  withVolume<T>(
+    address: Address,
+    access: Access,
+    work: (volume: MountedVolume, image: Image) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** Images are opened, and volumes mounted, for each thing that is done. */
+export const images: Scope = {
+  here: null,
+  address: parseAddress,
+  path: (text) => text,
+  placeInImage(text) {
+    const { image, volume, path } = parseAddress(text);
+    if (path === null) return null;
+    if (!isRemote(image) && !existsSync(image))
+      throw new PlaceError(image, "ENOENT: there is no such image");
+    return { image, volume, path };
+  },
+  async withVolume(address, access, work) {
+    await using image = await openImage(address.image, access);
+    await using volume = await openVolume(image, address, access);
+    return await work(volume, image);
+  },
+};
+
+export function parsePlace(scope: Scope, verb: string, text: string): Place {
+  const address = scope.address(text);
   if (address.path === null)
     throw new UsageError(verb, `${text}: which file? it is IMAGE[:VOLUME]:/PATH`);
   return { ...address, path: address.path };
 }
 
-/**
- * The place in an image that a text names; null if it is a name of this machine.
- *
- * @throws {PlaceError} if it is no such name, but there is no such image
- */
-export function placeInImage(text: string): Place | null {
-  const { image, volume, path } = parseAddress(text);
-  if (path === null) return null;
-  if (!isRemote(image) && !existsSync(image))
-    throw new PlaceError(image, "ENOENT: there is no such image");
-  return { image, volume, path };
-}
-
-export function parsePlaces(verb: string, texts: readonly string[]): Place[] {
+/** At least one. */
+export function parsePlaces(scope: Scope, verb: string, texts: readonly string[]): Place[] {
   if (!texts.length) throw new UsageError(verb, "which file? it is IMAGE[:VOLUME]:/PATH");
-  return texts.map((text) => parsePlace(verb, text));
+  return texts.map((text) => parsePlace(scope, verb, text));
 }
 
-/** Do something with the volume that an address means; it is unmounted after. */
-export async function withVolume<T>(
-  address: Address,
-  access: Access,
-  work: (volume: MountedVolume, image: Image) => Promise<T>,
-): Promise<T> {
-  await using image = await openImage(address.image, access);
-  await using volume = await openVolume(image, address, access);
-  return await work(volume, image);
+/** At least one; of an image without a path its root directory. */
+export function parseTops(scope: Scope, verb: string, texts: readonly string[]): Place[] {
+  const given = texts.length || scope.here === null ? texts : [scope.here];
+  if (!given.length) throw new UsageError(verb, "which image? it is IMAGE[:VOLUME][:/PATH]");
+  return given.map((text) => {
+    const { image, volume, path } = scope.address(text);
+    return { image, volume, path: path ?? "/" };
+  });
 }
 
 /** Do something at each place, in order; neighbours in the same volume share its mount. */
 export async function eachPlace(
+  scope: Scope,
   places: readonly Place[],
   access: Access,
   work: (volume: MountedVolume, place: Place) => Promise<void>,
@@ -61,7 +90,7 @@ export async function eachPlace(
     const [{ image, volume }] = rest;
     const end = rest.findIndex((place) => place.image !== image || place.volume !== volume);
     const here = end < 0 ? rest : rest.slice(0, end);
-    await withVolume(here[0], access, async (mounted) => {
+    await scope.withVolume(here[0], access, async (mounted) => {
       for (const place of here) {
         for (const path of await expand(mounted, place)) {
           const found = { ...place, path };

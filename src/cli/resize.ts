@@ -11,7 +11,7 @@ import { at, PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { formatBytes, write, writeJson } from "./output.ts";
-import { parseSize, withVolume } from "./places.ts";
+import { images, parseSize } from "./places.ts";
 
 const MIB = 1 << 20;
 
@@ -57,10 +57,14 @@ async function resizeImage(
   try {
     await growTable(disk, address);
     disk.flush();
-    const totalBytes = await withVolume(address, { ...choice, write: true }, async (volume) => {
-      await volume.resize("device");
-      return (await volume.usage()).totalBytes;
-    });
+    const totalBytes = await images.withVolume(
+      address,
+      { ...choice, write: true },
+      async (volume) => {
+        await volume.resize("device");
+        return (await volume.usage()).totalBytes;
+      },
+    );
     return { imageBytes, totalBytes };
   } catch (error) {
     throw at(image, error);
@@ -76,10 +80,14 @@ async function shrink(
 ): Promise<Sizes> {
   if (await tableOf(disk))
     throw new PlaceError(address.image, "has partitions: it can only become larger");
-  const totalBytes = await withVolume(address, { ...choice, write: true }, async (volume) => {
-    await volume.resize(imageBytes);
-    return (await volume.usage()).totalBytes;
-  });
+  const totalBytes = await images.withVolume(
+    address,
+    { ...choice, write: true },
+    async (volume) => {
+      await volume.resize(imageBytes);
+      return (await volume.usage()).totalBytes;
+    },
+  );
   disk.resize(imageBytes);
   return { imageBytes, totalBytes };
 }

@@ -18,7 +18,7 @@ import type { Change, MirrorOptions } from "./mirror.ts";
 import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable, styled, write, writeJson } from "./output.ts";
-import { placeInImage, withVolume } from "./places.ts";
+import { images } from "./places.ts";
 import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { VolumeTarget } from "./volume-target.ts";
@@ -60,7 +60,7 @@ export async function sync(args: string[]): Promise<number> {
   if (from === undefined || to === undefined || more.length)
     throw new UsageError("sync", "which directory, and which one is to be like it?");
   const choice = kernelChoice("sync", values);
-  const [source, target] = [placeInImage(from), placeInImage(to)];
+  const [source, target] = [images.placeInImage(from), images.placeInImage(to)];
   if (!source && !target)
     throw new UsageError("sync", "one of both, or both, are IMAGE[:VOLUME]:/PATH");
   // What fsck keeps for itself is no difference to a directory of this machine.
@@ -97,8 +97,8 @@ async function intoImage(
   options: Options,
 ): Promise<Outcome> {
   const access = { ...choice, write: !options.dryRun };
-  return withVolume(target, access, async (volume, image) => {
-    await using opened = await openSource(from, image, volume, target, choice);
+  return images.withVolume(target, access, async (volume, image) => {
+    await using opened = await openSource(images, from, image, volume, target, choice);
     using progress = new Progress(options.shows);
     const { source, path, name } = opened;
     const report = new CopyReport();
@@ -129,7 +129,7 @@ async function outOfImage(
   const path = fs.existsSync(whole)
     ? fs.realpathSync(whole)
     : resolve(fs.realpathSync(folder), basename(whole));
-  return withVolume(from, choice, async (volume) => {
+  return images.withVolume(from, choice, async (volume) => {
     using progress = new Progress(options.shows);
     const source = volumeSource(volume);
     const report = new CopyReport();

@@ -13,7 +13,7 @@ import { createGzip, createZstdCompress } from "node:zlib";
 import { dataRanges } from "../fs/extents.ts";
 import { typeOfMode } from "../fs/stat.ts";
 import type { FileType } from "../fs/stat.ts";
-import { formatAddress, parseAddress } from "./address.ts";
+import { formatAddress } from "./address.ts";
 import type { Address } from "./address.ts";
 import { volumeSource } from "./copy-source.ts";
 import type { CopySource, SourceStatus } from "./copy-source.ts";
@@ -23,7 +23,8 @@ import { deviceParts } from "./metadata.ts";
 import type { Files } from "./metadata.ts";
 import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import { printable } from "./output.ts";
-import { withVolume } from "./places.ts";
+import { images } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { paddingOf } from "./tar/entry.ts";
 import type { DataRange, TarEntry, TarType } from "./tar/entry.ts";
@@ -33,7 +34,7 @@ import type { Found } from "./walk-source.ts";
 
 const CHUNK_BYTES = 1 << 18;
 
-export async function tar(args: string[]): Promise<number> {
+export async function tar(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("tar", args, {
     ...READ_OPTIONS,
     output: { type: "string", short: "o", default: "-" },
@@ -49,9 +50,9 @@ export async function tar(args: string[]): Promise<number> {
   if (values.gzip && values.zstd) throw new UsageError("tar", "-z or --zstd: not both");
   if (file === "-" && process.stdout.isTTY)
     throw new UsageError("tar", "a terminal cannot show an archive: -o FILE, or a pipe");
-  const place = parseAddress(text);
+  const place = scope.address(text);
   const path = place.path ?? "/";
-  return withVolume(place, kernelChoice("tar", values), async (volume) => {
+  return scope.withVolume(place, kernelChoice("tar", values), async (volume) => {
     using progress = new Progress(showsProgress(values));
     if (progress.shown)
       progress.totalBytes = await bytesOf(volumeSource(volume), Buffer.from(path));

@@ -7,7 +7,8 @@ import type { MountedVolume } from "../image/index.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, styled, write, writeJson } from "./output.ts";
-import { eachPlace, parsePlaces } from "./places.ts";
+import { eachPlace, images, parseTops } from "./places.ts";
+import type { Scope } from "./places.ts";
 
 /** Directories deeper than this are not entered: damaged ones may contain themselves. */
 const MAX_DEPTH = 500;
@@ -25,7 +26,7 @@ interface Counts {
   files: number;
 }
 
-export async function tree(args: string[]): Promise<number> {
+export async function tree(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("tree", args, {
     ...READ_OPTIONS,
     level: { type: "string", short: "L" },
@@ -34,10 +35,9 @@ export async function tree(args: string[]): Promise<number> {
   });
   const level = Number(values.level ?? MAX_DEPTH);
   if (!(level >= 1)) throw new UsageError("tree", "--level: it is a number from 1 on");
-  const texts = positionals.map((text) => (/:\/[^]*$/.test(text) ? text : `${text}:/`));
-  const places = parsePlaces("tree", texts);
+  const places = parseTops(scope, "tree", positionals);
   const choice = kernelChoice("tree", values);
-  await eachPlace(places, choice, async ({ fs }, { path }) => {
+  await eachPlace(scope, places, choice, async ({ fs }, { path }) => {
     const children = await read(fs, path, Math.min(level, MAX_DEPTH), values.directories);
     if (values.json) return writeJson({ name: path, type: "directory", children });
     const counts = { directories: 0, files: 0 };

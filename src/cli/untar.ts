@@ -18,8 +18,8 @@ import { applyMetadata, deviceNumber } from "./metadata.ts";
 import type { Files, Metadata } from "./metadata.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
 import { printable, writeJson } from "./output.ts";
-import { atPlace, parsePlace, withVolume } from "./places.ts";
-import type { Place } from "./places.ts";
+import { atPlace, images, parsePlace } from "./places.ts";
+import type { Place, Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { archiveBytes, archiveFrom } from "./tar/archive-in.ts";
 import { TarError } from "./tar/entry.ts";
@@ -38,7 +38,7 @@ const MODES: Readonly<Record<Exclude<TarType, "hard link">, number>> = {
   fifo: S_IFIFO,
 };
 
-export async function untar(args: string[]): Promise<number> {
+export async function untar(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("untar", args, {
     ...KERNEL_OPTIONS,
     owner: { type: "string" },
@@ -55,9 +55,9 @@ export async function untar(args: string[]): Promise<number> {
   if (!/^\d{1,4}$/.test(values.strip))
     throw new UsageError("untar", `--strip ${values.strip}: it is a number of directories`);
   const options = { owner: parseOwner("untar", values.owner), strip: Number(values.strip) };
-  const place = parsePlace("untar", text);
+  const place = parsePlace(scope, "untar", text);
   const access = { ...kernelChoice("untar", values), write: true };
-  return withVolume(place, access, async (volume, { kernel }) => {
+  return scope.withVolume(place, access, async (volume, { kernel }) => {
     using progress = new Progress(showsProgress(values));
     const tell = (name: string, problem: string) => {
       progress.clear();

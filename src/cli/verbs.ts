@@ -3,9 +3,10 @@
 import { readFileSync } from "node:fs";
 
 import { UsageError } from "./errors.ts";
+import type { Scope } from "./places.ts";
 
 /** Settles with the exit code. */
-export type Run = (args: string[]) => Promise<number>;
+export type Run = (args: string[], scope?: Scope) => Promise<number>;
 
 interface Verb {
   readonly usage: string;
@@ -13,6 +14,8 @@ interface Verb {
   /** What `help VERB` adds. */
   readonly details: string;
   readonly load: () => Promise<Run>;
+  /** Not for people. */
+  readonly hidden?: boolean;
   /** The exit code of what fails; default 1. */
   readonly failed?: number;
 }
@@ -54,8 +57,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
     load: async () => (await import("./info.ts")).info,
   },
   ls: {
-    usage: "ls [-l] [-R] [--json] IMAGE[:VOLUME][:/PATH]",
-    about: "list a directory of an image",
+    usage: "ls [-l] [-R] [--json] IMAGE[:VOLUME][:/PATH]...",
+    about: "list directories of an image",
     details: `${ADDRESS}
 
   -l, --long       modes, links, owners, sizes and times as well
@@ -196,6 +199,38 @@ Exit codes: 0 no differences, 1 some, 2 something failed.`,
     load: async () => (await import("./diff.ts")).diff,
     failed: 2,
   },
+  stat: {
+    usage: "stat [-L] [--json] IMAGE[:VOLUME]:/PATH...",
+    about: "all that is known of files of an image",
+    details: `${ADDRESS}
+
+  -L, --dereference  of what a symbolic link points to
+  --json           print JSON
+${READ_OPTIONS}
+
+  liblinux stat disk.img:2:/etc/passwd`,
+    load: async () => (await import("./stat.ts")).stat,
+  },
+  shell: {
+    usage: "shell [--write] [-c COMMAND]... IMAGE[:VOLUME][:/PATH]",
+    about: "look around in an image, and change it, by commands",
+    details: `${ADDRESS}
+
+Commands are the verbs, with names from the directory on where one is, and cd, pwd, get, put, lcd, lpwd,
+help and exit; help lists them. On a terminal the tabulator completes, and what was typed is kept for
+the next time. Elsewhere commands are lines of standard input, with # for comments, and the first one
+that fails ends the shell.
+
+  -w, --write      let commands change the image (default: it is only read)
+  -c, --command COMMAND  this instead of what is typed; can be repeated
+${READ_OPTIONS}
+
+  liblinux shell disk.img:2
+  liblinux shell --write -c 'put -r ./site /var/www' -c 'chown -R 33:33 /var/www' disk.img:2
+
+Exit codes: 0 done, 1 a command failed, 2 usage.`,
+    load: async () => (await import("./shell.ts")).shell,
+  },
   tree: {
     usage: "tree [-d] [-L LEVELS] [--json] IMAGE[:VOLUME][:/PATH]",
     about: "draw a directory of an image with all below it",
@@ -217,9 +252,10 @@ Without tests everything is found. All tests have to hold:
   --name PATTERN   the last part of the path, as in '*.conf'
   --path PATTERN   the whole path
   --type LETTER    f file, d directory, l symbolic link, b or c device, p pipe, s socket
-  --size [+-]SIZE  larger (+), smaller (-) or exactly: 4096, 100K, 1.5G
+  --size SIZE      exactly, or with + larger, with - smaller: 4096, +100K, -1.5G
   --newer DATE     changed after this moment, as in 2026-01-31 or 2026-01-31T12:00:00Z
-  --uid N, --gid N owned by
+  --uid N          owned by this user
+  --gid N          owned by this group
   -0, --print0     a NUL after each name, and every byte as it is
 ${JSON_OPTION}
 ${READ_OPTIONS}`,
@@ -400,7 +436,38 @@ ${KERNEL_OPTIONS}
   liblinux serve ftp --user me:secret disk.img:2`,
     load: async () => (await import("./serve.ts")).serve,
   },
+  completion: {
+    usage: "completion bash|zsh|fish",
+    about: "print a script that lets a shell complete verbs, options, and names in images",
+    details: `For this session, or with the same line in ~/.bashrc or ~/.zshrc for all that follow:
+
+  eval "$(liblinux completion bash)"
+  eval "$(liblinux completion zsh)"
+
+and for fish, once:
+
+  liblinux completion fish > ~/.config/fish/completions/liblinux.fish`,
+    load: async () => (await import("./completion.ts")).completion,
+  },
+  complete: {
+    usage: "complete --line TEXT --breaks CHARACTERS | complete -- WORD...",
+    about: "candidates for the scripts of liblinux completion",
+    details: "The last word is the one that is completed.",
+    load: async () => (await import("./complete.ts")).complete,
+    hidden: true,
+  },
 };
+
+export const SHELLS: readonly string[] = ["bash", "zsh", "fish"];
+
+const shown = () => Object.entries(VERBS).filter(([, { hidden }]) => !hidden);
+
+export const verbNames = (): string[] => shown().map(([name]) => name);
+
+export function verbsWithAbout(): { value: string; about: string }[] {
+  const rows = shown().map(([value, { about }]) => ({ value, about }));
+  return [...rows, { value: "help", about: "the verbs, or a verb's options" }];
+}
 
 export function findVerb(name: string): Verb {
   const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
@@ -409,18 +476,39 @@ export function findVerb(name: string): Verb {
   throw new UsageError(undefined, `${name}: there is no such ${what}`);
 }
 
+/** An option, as the help has it. */
+export interface OptionHelp {
+  /** E.g. `-l` and `--long`. */
+  readonly names: readonly string[];
+  /** What has to follow; empty for a flag. */
+  readonly argument: string;
+  readonly about: string;
+}
+
+/** Lines of a verb's help such as `  -l, --long NAME  what it does`. */
+const OPTION = /^ {2}((?:-[\w-]+)(?:, -[\w-]+)*)((?: [A-Z][A-Z0-9:=-]*)?) {2,}(.*)$/gm;
+
+export function optionsOf(name: string): OptionHelp[] {
+  const { details } = findVerb(name);
+  return Array.from(details.matchAll(OPTION), ([, names, argument, about]) => ({
+    names: names.split(", "),
+    argument: argument.trim(),
+    about,
+  }));
+}
+
 export function helpText(topic: string | undefined): string {
   if (topic !== undefined && topic !== "help") {
     const { usage, about, details } = findVerb(topic);
     return `liblinux ${usage}\n\n${about[0].toUpperCase()}${about.slice(1)}.\n\n${details}\n`;
   }
-  const rows = Object.entries(VERBS).map(([name, { about }]) => `  ${name.padEnd(9)} ${about}`);
+  const rows = shown().map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`);
   return `liblinux: the Linux kernel as a library, and disk images without mounting them
 
 usage: liblinux VERB [ARGUMENT...]
 
 ${rows.join("\n")}
-  help      this, or a verb's options: liblinux help ls
+  help       this, or a verb's options: liblinux help ls
 
 ${ADDRESS}
 

@@ -2,10 +2,11 @@
 
 import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
-import { atPlace, parseMode, parsePlace, withVolume } from "./places.ts";
+import { atPlace, images, parseMode, parsePlace } from "./places.ts";
+import type { Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 
-export async function write(args: string[]): Promise<number> {
+export async function write(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("write", args, {
     ...KERNEL_OPTIONS,
     append: { type: "boolean", short: "a", default: false },
@@ -15,10 +16,10 @@ export async function write(args: string[]): Promise<number> {
   const [text, ...more] = positionals;
   if (text === undefined || more.length)
     throw new UsageError("write", "into which file? it is IMAGE[:VOLUME]:/PATH");
-  const place = parsePlace("write", text);
+  const place = parsePlace(scope, "write", text);
   const mode = values.mode === undefined ? undefined : parseMode("write", values.mode);
   const access = { ...kernelChoice("write", values), write: true };
-  await withVolume(place, access, ({ fs }) =>
+  await scope.withVolume(place, access, ({ fs }) =>
     atPlace(place, async () => {
       using progress = new Progress(showsProgress(values));
       await using file = await fs.promises.open(place.path, values.append ? "a" : "w");

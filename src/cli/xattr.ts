@@ -4,7 +4,8 @@ import { getXattr, listXattrs, removeXattr, setXattr } from "../fs/xattr.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { printable, write, writeJson } from "./output.ts";
-import { atPlace, parsePlace, withVolume } from "./places.ts";
+import { atPlace, images, parsePlace } from "./places.ts";
+import type { Scope } from "./places.ts";
 
 const OPTIONS = {
   ...KERNEL_OPTIONS,
@@ -15,30 +16,33 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
 } as const;
 
-export async function xattr(args: string[]): Promise<number> {
+export async function xattr(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("xattr", args, OPTIONS);
   const [text, ...more] = positionals;
   if (text === undefined || more.length) throw new UsageError("xattr", "of which file?");
-  const place = parsePlace("xattr", text);
+  const place = parsePlace(scope, "xattr", text);
   const { set = [], remove = [], get } = values;
   const assignments = set.map(parseAssignment);
   const follow = !values["no-dereference"];
   const changes = set.length + remove.length > 0;
-  await withVolume(place, { ...kernelChoice("xattr", values), write: changes }, ({ process }) =>
-    atPlace(place, async () => {
-      const { path } = place;
-      for (const [name, value] of assignments)
-        await setXattr(process, path, name, value, { follow });
-      for (const name of remove) await removeXattr(process, path, name, { follow });
-      if (get !== undefined) return write(await getXattr(process, path, get, { follow }));
-      if (changes) return;
-      const all: Record<string, string> = {};
-      for (const name of await listXattrs(process, path, { follow }))
-        all[name] = textOf(await getXattr(process, path, name, { follow }));
-      if (values.json) return writeJson(all);
-      for (const [name, value] of Object.entries(all))
-        await write(`${printable(name)}=${printable(value)}\n`);
-    }),
+  await scope.withVolume(
+    place,
+    { ...kernelChoice("xattr", values), write: changes },
+    ({ process }) =>
+      atPlace(place, async () => {
+        const { path } = place;
+        for (const [name, value] of assignments)
+          await setXattr(process, path, name, value, { follow });
+        for (const name of remove) await removeXattr(process, path, name, { follow });
+        if (get !== undefined) return write(await getXattr(process, path, get, { follow }));
+        if (changes) return;
+        const all: Record<string, string> = {};
+        for (const name of await listXattrs(process, path, { follow }))
+          all[name] = textOf(await getXattr(process, path, name, { follow }));
+        if (values.json) return writeJson(all);
+        for (const [name, value] of Object.entries(all))
+          await write(`${printable(name)}=${printable(value)}\n`);
+      }),
   );
   return 0;
 }
