@@ -7,6 +7,27 @@ export type { ForwardingSpec, Neighbour, NeighbourFlag, NeighbourSpec } from "./
 export { DumpInterruptedError, MalformedMessageError, NetlinkError } from "./netlink/errors.ts";
 export { UnknownFamilyError } from "./netlink/generic.ts";
 export type { Overrun, Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+export type { NftAction, NftLimit, NftStatements } from "./nft/action.ts";
+export { expr } from "./nft/expressions.ts";
+export type { NftExpression } from "./nft/expressions.ts";
+export type { ConnectionState, Matched, NftMatch } from "./nft/match.ts";
+export { NftBatch } from "./nft/nftables.ts";
+export type { NftTableName } from "./nft/nftables.ts";
+export type {
+  NftChain,
+  NftChainSpec,
+  NftCounter,
+  NftFamily,
+  NftHook,
+  NftRule,
+  NftRuleSpec,
+  NftSet,
+  NftSetFlag,
+  NftSetSpec,
+  NftTable,
+} from "./nft/objects.ts";
+export type { NftElement } from "./nft/set.ts";
+export type { NftDataType } from "./nft/types.ts";
 export { net, Network, networkNamespace } from "./network.ts";
 export type { NetworkHost } from "./network.ts";
 export type { ClassSpec, Qdisc, QdiscSpec, QueueStatistics, TrafficClass } from "./qdisc.ts";

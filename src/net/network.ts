@@ -9,6 +9,7 @@ import { monitor } from "./monitor.ts";
 import type { MonitorEvent, MonitorTopic } from "./monitor.ts";
 import { Neighbours } from "./neighbour.ts";
 import type { Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+import { Nft } from "./nft/nftables.ts";
 import { Qdiscs, TrafficClasses } from "./qdisc.ts";
 import { Routes } from "./route.ts";
 import { Rules } from "./rule.ts";
@@ -32,6 +33,7 @@ export class Network {
   readonly neighbour: Neighbours;
   readonly qdisc: Qdiscs;
   readonly trafficClass: TrafficClasses;
+  readonly nft: Nft;
 
   constructor(host: NetworkHost) {
     this.process = "init" in host ? host.init : host;
@@ -43,6 +45,7 @@ export class Network {
     this.neighbour = new Neighbours(this.#session);
     this.qdisc = new Qdiscs(this.#session);
     this.trafficClass = new TrafficClasses(this.#session);
+    this.nft = new Nft(this.#session);
   }
 
   /**
