@@ -1,22 +1,46 @@
 // What all sockets of one façade share.
+//
+// Invariants: the memory for datagrams is there once it was asked for.
 
 import type { Process } from "../../syscall/process.ts";
+import { DatagramRoom } from "./datagram-room.ts";
 import { Lane } from "./lane.ts";
 import { Reactor } from "./reactor.ts";
 
-export interface Host {
+export class Host implements AsyncDisposable {
   readonly process: Process;
   readonly lane: Lane;
   readonly reactor: Reactor;
-}
+  #datagramRoom: Promise<DatagramRoom> | null = null;
 
-/** Memory, an epoll descriptor and its thread, in this process. */
-export async function openHost(process: Process): Promise<Host> {
-  const lane = await Lane.open(process);
-  try {
-    return { process, lane, reactor: await Reactor.open(process) };
-  } catch (error) {
-    await lane.dispose();
-    throw error;
+  /** Memory, an epoll descriptor and its thread, in this process. */
+  static async open(process: Process): Promise<Host> {
+    const lane = await Lane.open(process);
+    try {
+      return new Host(process, lane, await Reactor.open(process));
+    } catch (error) {
+      await lane.dispose();
+      throw error;
+    }
+  }
+
+  private constructor(process: Process, lane: Lane, reactor: Reactor) {
+    this.process = process;
+    this.lane = lane;
+    this.reactor = reactor;
+  }
+
+  /** Where datagrams are received. */
+  datagramRoom(): Promise<DatagramRoom> {
+    return (this.#datagramRoom ??= DatagramRoom.open(this.process));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.reactor.dispose();
+    await this.lane.run(async () => {
+      const room = await this.#datagramRoom;
+      await room?.memory.dispose();
+    });
+    await this.lane.dispose();
   }
 }

@@ -6,10 +6,13 @@ import { DisposedError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import { connect } from "./connection.ts";
 import type { ConnectOptions, Connection } from "./connection.ts";
-import { openHost } from "./host.ts";
-import type { Host } from "./host.ts";
+import { openDatagrams } from "./datagrams.ts";
+import type { DatagramOptions, DatagramSocket } from "./datagrams.ts";
+import { Host } from "./host.ts";
 import { listen } from "./listener.ts";
 import type { ListenOptions, Listener } from "./listener.ts";
+import { Resolver } from "./resolver/resolver.ts";
+import type { IpAddressInfo, LookupOptions } from "./resolver/resolver.ts";
 
 export interface SocketsOptions {
   /** Let the process exit when this is disposed of. Default false. */
@@ -26,6 +29,7 @@ export class Sockets implements AsyncDisposable {
   readonly #ownsProcess: boolean;
   #opening: Promise<Host> | null = null;
   #host: Host | null = null;
+  readonly #resolver: Resolver = new Resolver(this);
   #disposed = false;
 
   constructor(process: Process, options: SocketsOptions = {}) {
@@ -41,7 +45,7 @@ export class Sockets implements AsyncDisposable {
   /** @internal */
   async host(): Promise<Host> {
     if (this.#disposed) throw new DisposedError("these sockets were disposed");
-    this.#opening ??= openHost(this.process).then((host) => (this.#host = host));
+    this.#opening ??= Host.open(this.process).then((host) => (this.#host = host));
     return this.#opening;
   }
 
@@ -64,6 +68,26 @@ export class Sockets implements AsyncDisposable {
   }
 
   /**
+   * A socket for datagrams: UDP by default, else what `family`, `type` and `protocol` say (raw,
+   * packet, unix).
+   *
+   * @throws {SocketError} e.g. EADDRINUSE, EPERM
+   */
+  async datagrams(options: DatagramOptions): Promise<DatagramSocket> {
+    return openDatagrams(await this.host(), options);
+  }
+
+  /**
+   * The addresses of a name: a literal, the process's /etc/hosts, or by DNS from the servers of its
+   * /etc/resolv.conf. IPv6 and IPv4 in the order in which they are best tried.
+   *
+   * @throws {LookupError} ENOTFOUND if it has none, EAI_AGAIN if no server answers
+   */
+  lookup(name: string, options: LookupOptions = {}): Promise<IpAddressInfo[]> {
+    return this.#resolver.lookup(name, options);
+  }
+
+  /**
    * Whether to stop waiting in the kernel, because nobody needs what comes: a call that waits keeps a
    * program running. What has come meanwhile is found by {@link poll}.
    */
@@ -81,11 +105,7 @@ export class Sockets implements AsyncDisposable {
     if (this.#disposed) return;
     this.#disposed = true;
     const host = await this.#opening?.catch(() => null);
-    if (host) {
-      await host.reactor.dispose();
-      await host.lane.run(() => Promise.resolve());
-      await host.lane.dispose();
-    }
+    await host?.[Symbol.asyncDispose]();
     if (this.#ownsProcess) await this.process.exit();
   }
 }

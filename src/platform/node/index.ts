@@ -4,3 +4,5 @@ export type { CaptureFileOptions } from "./capture-file.ts";
 export { FileDisk } from "./file-disk.ts";
 export type { FileDiskOptions } from "./file-disk.ts";
 export { KernelNotFoundError } from "./image.ts";
+export { createSockets } from "./sockets/index.ts";
+export type { LinuxDgram, LinuxDns, LinuxNet, NodeSockets } from "./sockets/index.ts";
