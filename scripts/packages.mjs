@@ -60,6 +60,7 @@ export const references = {
   zsh: "zsh",
   fish: "fish",
   tshark: "tshark",
+  iproute2: "ip",
 };
 
 /** Reads and writes images in other ways, to be measured beside. @type {Packages} */

@@ -25,3 +25,7 @@ export { complete } from "./offload.ts";
 export type { RedOptions } from "./red.ts";
 export { Switch } from "./switch.ts";
 export type { SwitchOptions } from "./switch.ts";
+export { MAX_BACKLOG_BYTES, Uplink } from "./uplink.ts";
+export type { UplinkOptions } from "./uplink.ts";
+export { WebSocketLink } from "./websocket-link.ts";
+export type { WebSocketLinkOptions } from "./websocket-link.ts";

@@ -1,0 +1,225 @@
+// A TAP device of the host (Linux, root): the host's own network stack is at the other end.
+//
+// Node can open /dev/net/tun, but not say by ioctl(2) which device it is for. A helper does that, in Perl,
+// which every Debian has, and passes frames between the device and two pipes, each behind its length and
+// with the header of virtio, so that segments of 64 KiB pass uncut in both directions.
+
+import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+
+import { VIRTIO_NET_HDR_F_NEEDS_CSUM } from "../../abi/constants/virtio.ts";
+import { VirtioNetHdr } from "../../abi/structs/virtio.ts";
+import { LinkError } from "../../link/errors.ts";
+import type { LinkErrorCode } from "../../link/errors.ts";
+import { Frame, MAX_FRAME_BYTES } from "../../link/frame.ts";
+import { FrameReader, LENGTH_BYTES } from "../../link/stream-frames.ts";
+import { Uplink } from "../../link/uplink.ts";
+import type { UplinkOptions } from "../../link/uplink.ts";
+import { InvalidOptionError } from "../../machine/errors.ts";
+
+export interface TapLinkOptions extends UplinkOptions {
+  /** The device: one that is there, or a new one, which goes when the link ends. */
+  readonly device: string;
+  /** The network namespace that it is in, by its name in `ip netns`. Default: the process's own. */
+  readonly netns?: string;
+}
+
+/** Length of a device's name, without its NUL (IFNAMSIZ in linux/if.h). */
+const MAX_NAME_BYTES = 15;
+const HEADER = VirtioNetHdr.offsets;
+const HEADER_BYTES = VirtioNetHdr.size;
+/** csum_start and csum_offset, which the structure has in a union. */
+const CHECKSUM_START = HEADER.gso_size + 2;
+
+/**
+ * Says "ok", or the number of an error and what failed. Numbers are those of linux/if_tun.h: TUNSETIFF with
+ * IFF_TAP, IFF_NO_PI and IFF_VNET_HDR; TUNSETOFFLOAD with TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN,
+ * which old kernels know, too.
+ */
+const HELPER = `
+use strict;
+use Errno qw(EAGAIN);
+use Fcntl;
+$SIG{PIPE} = sub { exit 0 };
+sub fail { syswrite(STDOUT, pack("N/a*", ($! + 0) . " " . $_[0] . ": $!")); exit 1 }
+sysopen(my $tap, "/dev/net/tun", 2) or fail("open /dev/net/tun");
+my $request = pack("a16 S x22", $ARGV[0], 0x5002);
+ioctl($tap, 0x400454ca, $request) or fail("TUNSETIFF");
+ioctl($tap, 0x400454d0, 0x0f) or fail("TUNSETOFFLOAD");
+syswrite(STDOUT, pack("N/a*", "ok"));
+my ($in, $out, $data, $sent) = ("", "", "", 0);
+my ($tapfd, $infd, $outfd) = (fileno($tap), fileno(STDIN), fileno(STDOUT));
+for my $file ($tap, *STDIN, *STDOUT) { fcntl($file, F_SETFL, O_NONBLOCK | fcntl($file, F_GETFL, 0)) }
+for (;;) {
+  my ($reads, $writes) = ("", "");
+  vec($reads, $infd, 1) = 1;
+  vec($reads, $tapfd, 1) = 1 if length($out) < 262144;
+  vec($writes, $outfd, 1) = 1 if length($out);
+  select($reads, $writes, undef, undef) < 0 and next;
+  if (vec($reads, $infd, 1)) {
+    my $count = sysread(STDIN, $in, 262144, length($in));
+    exit 0 if defined($count) && $count == 0;
+    my $at = 0;
+    while (length($in) - $at >= 4) {
+      my $length = unpack("N", substr($in, $at, 4));
+      last if length($in) - $at - 4 < $length;
+      syswrite($tap, $in, $length, $at + 4);
+      $at += 4 + $length;
+    }
+    substr($in, 0, $at) = "";
+  }
+  if (vec($reads, $tapfd, 1)) {
+    for (1 .. 64) {
+      my $count = sysread($tap, $data, 70000);
+      last if !defined($count) && $! == EAGAIN;
+      die "the device is gone: $!\\n" unless defined $count;
+      $out .= pack("N", $count) . $data;
+      last if length($out) > 262144;
+    }
+  }
+  if (length($out)) {
+    my $count = syswrite(STDOUT, $out, length($out) - $sent, $sent);
+    $sent += $count if defined $count;
+    if ($sent == length($out)) { ($out, $sent) = ("", 0) }
+  }
+}
+`;
+
+const PROBLEMS: Readonly<Record<number, readonly [code: LinkErrorCode, cure: string]>> = {
+  1: ["EACCES", "only root (CAP_NET_ADMIN) may use TAP devices"],
+  2: ["ENOENT", "this system has no /dev/net/tun"],
+  13: ["EACCES", "only root (CAP_NET_ADMIN) may use TAP devices"],
+  16: ["EBUSY", "somebody else uses this device"],
+  19: ["ENOENT", "this system has no TAP devices"],
+  22: ["EINVAL", "this device is not a TAP device"],
+};
+
+type Helper = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export class TapLink extends Uplink {
+  readonly #helper: Helper;
+  readonly #reader = new FrameReader(HEADER_BYTES + MAX_FRAME_BYTES);
+  readonly #answer = Promise.withResolvers<void>();
+  #open = false;
+  #complaint = "";
+
+  /**
+   * @throws {LinkError} EACCES without the right to, ENOENT without such a thing, EBUSY if it is in use,
+   * EINVAL if it is no TAP device, ENOTSUP without Perl @throws {InvalidOptionError}
+   */
+  static async open(options: TapLinkOptions): Promise<TapLink> {
+    const { device, netns } = options;
+    if (!/^[^\s/]+$/.test(device) || Buffer.byteLength(device) > MAX_NAME_BYTES)
+      throw new InvalidOptionError(
+        "device",
+        `"${device}": 1 to ${MAX_NAME_BYTES} bytes, no spaces or slashes`,
+      );
+    const command = ["perl", "-e", HELPER, device];
+    if (netns !== undefined) command.unshift("ip", "netns", "exec", netns);
+    const [program, ...rest] = command;
+    const link = new TapLink(spawn(program, rest, { stdio: ["pipe", "pipe", "pipe"] }), options);
+    try {
+      await link.#answer.promise;
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+    link.opened();
+    return link;
+  }
+
+  private constructor(helper: Helper, options: TapLinkOptions) {
+    super(options.device, options);
+    this.#helper = helper;
+    helper.stdout.on("data", (piece) => this.#read(piece));
+    helper.stderr.on("data", (text) => {
+      this.#complaint = `${this.#complaint}${text}`.slice(0, 1000);
+    });
+    helper.stdin.on("drain", () => this.drained());
+    // Whoever hears of the end of the helper hears of this, too.
+    helper.stdin.on("error", () => {});
+    helper.on("error", (error) => this.#over(`cannot run ${helper.spawnfile}: ${error.message}`));
+    helper.on("close", (code) =>
+      this.#over(this.#complaint.trim() || `the helper for ${options.device} ended: ${code}`),
+    );
+  }
+
+  #over(problem: string): void {
+    const error = new LinkError(this.#open ? "EIO" : "ENOTSUP", problem);
+    this.#answer.reject(error);
+    this.fail(error);
+  }
+
+  #read(piece: Uint8Array): void {
+    try {
+      let goOn = true;
+      for (const bytes of this.#reader.read(piece)) {
+        if (this.#open) goOn = this.#receive(bytes);
+        else this.#start(new TextDecoder().decode(bytes));
+      }
+      if (!goOn) this.#helper.stdout.pause();
+    } catch (error) {
+      this.fail(error as LinkError);
+    }
+  }
+
+  #start(answer: string): void {
+    if (answer === "ok") {
+      this.#open = true;
+      this.#answer.resolve();
+      return;
+    }
+    const [code, cure] = PROBLEMS[parseInt(answer, 10)] ?? ["EIO", "see the host's log"];
+    const problem = answer.slice(answer.indexOf(" ") + 1);
+    this.#answer.reject(new LinkError(code, `TAP device: ${problem}: ${cure}`));
+  }
+
+  #receive(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (bytes.length < HEADER_BYTES) return true;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const frame = Frame.of(bytes.subarray(HEADER_BYTES));
+    frame.needsChecksum = (bytes[HEADER.flags] & VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0;
+    frame.gsoType = bytes[HEADER.gso_type];
+    frame.headerBytes = view.getUint16(HEADER.hdr_len, true);
+    frame.gsoSize = view.getUint16(HEADER.gso_size, true);
+    frame.checksumStart = view.getUint16(CHECKSUM_START, true);
+    frame.checksumOffset = view.getUint16(CHECKSUM_START + 2, true);
+    return this.arrived(frame);
+  }
+
+  protected override get takesOffload(): boolean {
+    return true;
+  }
+
+  protected override more(): void {
+    this.#helper.stdout.resume();
+  }
+
+  protected override get backlogBytes(): number {
+    return this.#helper.stdin.writableLength;
+  }
+
+  protected override transmit(frame: Frame): void {
+    const bytes = new Uint8Array(LENGTH_BYTES + HEADER_BYTES + frame.lengthBytes);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, HEADER_BYTES + frame.lengthBytes);
+    const header = new DataView(bytes.buffer, LENGTH_BYTES);
+    header.setUint8(HEADER.flags, frame.needsChecksum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0);
+    header.setUint8(HEADER.gso_type, frame.gsoType);
+    header.setUint16(HEADER.hdr_len, frame.headerBytes, true);
+    header.setUint16(HEADER.gso_size, frame.gsoSize, true);
+    header.setUint16(CHECKSUM_START, frame.checksumStart, true);
+    header.setUint16(CHECKSUM_START + 2, frame.checksumOffset, true);
+    frame.copyTo(bytes, LENGTH_BYTES + HEADER_BYTES);
+    this.#helper.stdin.write(bytes);
+  }
+
+  protected override async release(): Promise<void> {
+    const { exitCode, signalCode } = this.#helper;
+    if (exitCode !== null || signalCode !== null || this.#helper.pid === undefined) return;
+    const gone = new Promise<void>((resolve) => this.#helper.once("exit", () => resolve()));
+    this.#helper.kill();
+    await gone;
+  }
+}
