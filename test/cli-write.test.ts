@@ -185,7 +185,14 @@ suite("the command line, writing", { concurrency: 2 }, () => {
     await succeeds("mkfs", "-t", "ext4", `${disk}:2`);
     const uuids = () => run("sfdisk", "--dump", disk).match(/uuid=[^,]+/g);
     const before = uuids();
-    await fails(1, /cannot grow: 2 is after it/, "resize", `${disk}:1`, "64M");
+    await succeeds("mkfs", "-t", "ext4", `${disk}:1`);
+    await fails(
+      1,
+      /grow-disk\.img:1: volume 1 cannot grow: 2 is after it/,
+      "resize",
+      `${disk}:1`,
+      "64M",
+    );
     await succeeds("resize", `${disk}:2`, "64M");
     assert.deepEqual(uuids(), before);
     assert.match(run("sfdisk", "--verify", disk), /No errors detected/);

@@ -87,10 +87,11 @@ async function attachAll(
     devices.push(device);
     const facts = await listVolumes(kernel, device);
     const whole = facts.find(({ number }) => number === 0);
-    const root = new Volume(kernel, whole ?? wholeOf(device));
+    const root = new Volume(kernel, device, whole ?? wholeOf(device));
     roots.push(root);
     if (whole) volumes.push(root);
-    for (const part of facts) if (part !== whole) volumes.push(new Volume(kernel, part, root));
+    for (const part of facts)
+      if (part !== whole) volumes.push(new Volume(kernel, device, part, root));
   }
   const members = volumes.filter(({ type }) => type === "btrfs");
   if (sources.length > 1)

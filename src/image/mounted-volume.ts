@@ -12,6 +12,8 @@ import { trim } from "../fs/trim.ts";
 import type { TrimOptions } from "../fs/trim.ts";
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
 import type { Process } from "../syscall/process.ts";
+import { diskFor, growVolume } from "./grow.ts";
+import type { Growth } from "./grow.ts";
 import type { Volume } from "./volume.ts";
 
 /** Disposing it closes its files and unmounts it: what was written is in the image then. */
@@ -47,12 +49,55 @@ export class MountedVolume implements AsyncDisposable {
   }
 
   /**
-   * Give the file system another size: as {@link resize} of `liblinux/fs`.
+   * Give the file system another size, as {@link resize} of `liblinux/fs`. If the volume has less, it
+   * grows first where that is possible: the disk, if it can get another size, and the partition, if it
+   * is the last one. Of a file system that shrinks the volume keeps its size.
    *
    * @param size in bytes, or "device": all that the volume has
+   * @throws {ResizeError} if it cannot get that size @throws {DiskError} e.g. ENOSPC
    */
-  resize(size: number | "device"): Promise<void> {
+  async resize(size: number | "device"): Promise<void> {
+    const { device, number, startBytes } = this.volume;
+    const partition = (await device.partitions()).find((one) => one.number === number);
+    const has = partition?.sizeBytes ?? device.sizeBytes;
+    // What can have no other size says so itself.
+    if (size === "device" || size <= has || !device.disk.resize || device.readOnly)
+      return this.#resizeFilesystem(size);
+    const diskBytes = number ? diskFor(startBytes, size) : size;
+    await this.#grow({
+      diskBytes: Math.max(diskBytes, device.sizeBytes),
+      ...(number && { partitionBytes: size }),
+    });
+    return this.#resizeFilesystem(size);
+  }
+
+  /**
+   * Give the disk another size, and all that is more to this volume: its partition, which has to be the
+   * last one, and its file system. If that cannot grow, a disk without partitions stays as it was.
+   *
+   * @param diskBytes not less than the disk has
+   * @throws {ResizeError} if it cannot get that size @throws {DiskError} e.g. ENOSPC
+   */
+  async growDisk(diskBytes: number): Promise<void> {
+    await this.#grow({ diskBytes });
+  }
+
+  #resizeFilesystem(size: number | "device"): Promise<void> {
     return resize(this.#keeper, this.mount.target, size);
+  }
+
+  async #grow(growth: Growth): Promise<void> {
+    const { device, number } = this.volume;
+    const before = device.sizeBytes;
+    // Nothing is done to a disk whose file system can have no other size.
+    await this.#resizeFilesystem("device");
+    await growVolume(this.#keeper, device, number, growth);
+    try {
+      await this.#resizeFilesystem("device");
+    } catch (error) {
+      if (!number) await device.disk.resize?.(before);
+      throw error;
+    }
   }
 
   /** Tell the disk what is not used. @returns how many bytes were told of */

@@ -1,6 +1,6 @@
 // A volume of an image: a whole disk, or a partition of it, to be mounted.
 
-import type { Partition } from "../fs/block-device.ts";
+import type { BlockDevice, Partition } from "../fs/block-device.ts";
 import { mount } from "../fs/mount.ts";
 import type { MountOptions } from "../fs/mount.ts";
 import type { Content } from "../fs/probes/content.ts";
@@ -18,6 +18,8 @@ export interface VolumeMountOptions
 export class Volume implements VolumeFacts {
   readonly #kernel: Kernel;
   readonly #mounted = new Set<MountedVolume>();
+  /** The disk that it is on. */
+  readonly device: BlockDevice;
   readonly number: number;
   readonly path: string;
   readonly startBytes: number;
@@ -29,7 +31,13 @@ export class Volume implements VolumeFacts {
   readonly #children: Volume[] = [];
 
   /** @internal Use {@link openImage}. */
-  constructor(kernel: Kernel, facts: VolumeFacts, parent: Volume | null = null) {
+  constructor(
+    kernel: Kernel,
+    device: BlockDevice,
+    facts: VolumeFacts,
+    parent: Volume | null = null,
+  ) {
+    this.device = device;
     this.parent = parent;
     if (parent) parent.#children.push(this);
     this.#kernel = kernel;
