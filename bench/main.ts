@@ -11,8 +11,9 @@ import { images } from "./images.ts";
 import { isReached, timesAsFast } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";
 import { memory } from "./memory.ts";
+import { net } from "./net.ts";
 
-const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file, images };
+const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file, images, net };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

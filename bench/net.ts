@@ -1,0 +1,187 @@
+// How fast is the network between kernels, and what do its links cost?
+
+import { execFileSync } from "node:child_process";
+
+import { MSG_DONTWAIT } from "../src/abi/constants/socket.ts";
+import { Cable, Capture, EmulatedLink, Switch } from "../src/link/index.ts";
+import type { Port } from "../src/link/index.ts";
+import { Host, connected } from "../test/link-support.ts";
+import { compileNative } from "./compile.ts";
+import { median } from "./measure.ts";
+import type { Benchmark } from "./measure.ts";
+
+const MIB = 1048576;
+const CALL_BYTES = MIB;
+const BULK_BYTES = 512 * MIB;
+const ROUNDS = 5;
+const TRIPS = 5000;
+const DATAGRAMS = 20_000;
+
+/** One copy in memory, which two kernels with memories of their own cannot do without. MB/s. */
+function copyInMemory(): number {
+  const [from, to] = [new Uint8Array(CALL_BYTES).fill(1), new Uint8Array(64 * MIB).fill(1)];
+  const start = performance.now();
+  for (let done = 0; done < BULK_BYTES; done += CALL_BYTES) to.set(from, done % to.length);
+  return BULK_BYTES / 1e3 / (performance.now() - start);
+}
+
+/** bench/native/net.c: MB/s, and microseconds. */
+function native(): { bulk: number; trip: number } {
+  const text = execFileSync(compileNative("net"), { encoding: "utf8" });
+  const of = (name: string) => Number(new RegExp(`${name} (.*)`).exec(text)?.[1]);
+  return { bulk: of("bulk"), trip: of("trip") };
+}
+
+/** A TCP connection from `a` to `b`, one way: MB/s. */
+async function bulk(a: Host, b: Host, bytes = BULK_BYTES): Promise<number> {
+  const [mine, theirs] = await connected(a, b);
+  const [out, into] = [await a.init.buffer(CALL_BYTES), await b.init.buffer(CALL_BYTES)];
+  const pass = async (bytes: number): Promise<number> => {
+    const start = performance.now();
+    const send = async () => {
+      for (let done = 0; done < bytes;)
+        done += await a.init.sendto(mine, out, Math.min(CALL_BYTES, bytes - done), 0, null, 0);
+    };
+    const sent = send();
+    for (let done = 0; done < bytes;)
+      done += await b.init.recvfrom(theirs, into, CALL_BYTES, 0, null, null);
+    await sent;
+    return bytes / 1e3 / (performance.now() - start);
+  };
+  await pass(bytes / 4);
+  const rate = await pass(bytes);
+  await Promise.all([out.dispose(), into.dispose()]);
+  await Promise.all([a.init.close(mine), b.init.close(theirs)]);
+  return rate;
+}
+
+/** One byte there and one back: µs. */
+async function trip(a: Host, b: Host): Promise<number> {
+  const [mine, theirs] = await connected(a, b);
+  const [one, other] = [await a.init.buffer(1), await b.init.buffer(1)];
+  const pass = async (count: number) => {
+    const echo = async () => {
+      for (let i = 0; i < count; i++) {
+        await b.init.recvfrom(theirs, other, 1, 0, null, null);
+        await b.init.sendto(theirs, other, 1, 0, null, 0);
+      }
+    };
+    const echoed = echo();
+    const start = performance.now();
+    for (let i = 0; i < count; i++) {
+      await a.init.sendto(mine, one, 1, 0, null, 0);
+      await a.init.recvfrom(mine, one, 1, 0, null, null);
+    }
+    await echoed;
+    return ((performance.now() - start) * 1000) / count;
+  };
+  await pass(TRIPS / 4);
+  const result = await pass(TRIPS);
+  await Promise.all([a.init.close(mine), b.init.close(theirs)]);
+  return result;
+}
+
+/** Datagrams of a few bytes, in thousands a second. */
+async function datagrams(a: Host, b: Host): Promise<number> {
+  const [from, to] = [await a.udp(), await b.udp(9000)];
+  const [out, into] = [await a.init.buffer(64), await b.init.buffer(64)];
+  const target = new Uint8Array([2, 0, 0x23, 0x28, ...b.address.split(".").map(Number)]);
+  const address = new Uint8Array(16);
+  address.set(target);
+  const start = performance.now();
+  let got = 0;
+  for (let i = 0; i < DATAGRAMS; i++) {
+    await a.init.sendto(from, out, 64, 0, address, address.length);
+    if (i % 32) continue;
+    // Taken now and then, as its socket's buffer is bounded.
+    for (;;) {
+      const count = await b.init.recvfrom(to, into, 64, MSG_DONTWAIT, null, null).catch(() => -1);
+      if (count < 0) break;
+      got++;
+    }
+  }
+  if (got < DATAGRAMS * 0.9) throw new Error(`${got} datagrams of ${DATAGRAMS} arrived`);
+  const rate = DATAGRAMS / (performance.now() - start);
+  await Promise.all([a.init.close(from), b.init.close(to)]);
+  return rate;
+}
+
+/** Two kernels at two ports, for as long as `work` takes. */
+async function between<T>(
+  ports: readonly [Port, Port],
+  work: (a: Host, b: Host) => Promise<T>,
+  offload = true,
+): Promise<T> {
+  const [a, b] = await Promise.all(
+    ports.map((port, i) => Host.boot(`10.0.0.${i + 1}`, { port, offload }, { memoryMiB: 128 })),
+  );
+  try {
+    return await work(a, b);
+  } finally {
+    await Promise.all([a.kernel.halt(), b.kernel.halt()]);
+  }
+}
+
+const ends = (cable: Cable | EmulatedLink = new Cable()): [Port, Port] => [cable.a, cable.b];
+
+async function overSwitch(): Promise<number> {
+  const center = new Switch();
+  return between([center.port(), center.port()], bulk);
+}
+
+async function captured(): Promise<number> {
+  const cable = new Cable();
+  const capture = new Capture({ write: () => {}, close: () => {} });
+  capture.add(cable.a);
+  const rate = await between(ends(cable), (a, b) => bulk(a, b));
+  await capture.close();
+  return rate;
+}
+
+export const net: Benchmark = {
+  question: "How fast is the network between two kernels in one process?",
+  async run() {
+    const rounds: Record<string, number[]> = {};
+    const note = (name: string, value: number) => (rounds[name] ??= []).push(value);
+    for (let round = 0; round < ROUNDS; round++) {
+      note("copy", copyInMemory());
+      const { bulk: nativeBulk, trip: nativeTrip } = native();
+      note("nativeBulk", nativeBulk);
+      note("nativeTrip", nativeTrip);
+      await between(ends(), async (a, b) => {
+        note("cable", await bulk(a, b));
+        note("trip", await trip(a, b));
+        note("datagrams", await datagrams(a, b));
+      });
+      note("switch", await overSwitch());
+      note("captured", await captured());
+      note(
+        "emulated",
+        await between(ends(new EmulatedLink()), (a, b) => bulk(a, b, BULK_BYTES / 8)),
+      );
+      note("plain", await between(ends(), (a, b) => bulk(a, b, BULK_BYTES / 8), false));
+    }
+    const of = (name: string) => median(rounds[name]);
+    return [
+      { item: "one copy in memory, no kernel", value: of("copy"), unit: "MB/s" },
+      {
+        item: "TCP over a cable (beside: the host's loopback)",
+        value: of("cable"),
+        unit: "MB/s",
+        native: of("nativeBulk"),
+        goal: 2000,
+      },
+      { item: "TCP over a switch", value: of("switch"), unit: "MB/s", native: of("nativeBulk") },
+      { item: "TCP over a cable that is captured", value: of("captured"), unit: "MB/s" },
+      { item: "TCP over an emulated link, in frames", value: of("emulated"), unit: "MB/s" },
+      { item: "TCP over a cable, without offloads", value: of("plain"), unit: "MB/s" },
+      {
+        item: "a byte there and back (beside: the host's loopback)",
+        value: of("trip"),
+        unit: "µs",
+        native: of("nativeTrip"),
+      },
+      { item: "datagrams of 64 bytes", value: of("datagrams"), unit: "k/s" },
+    ];
+  },
+};
