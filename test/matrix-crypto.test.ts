@@ -13,10 +13,6 @@ import {
   FS_IOC_MEASURE_VERITY,
   FS_IOC_SET_ENCRYPTION_POLICY,
   FSCRYPT_KEY_SPEC_TYPE_IDENTIFIER,
-  FSCRYPT_MODE_ADIANTUM,
-  FSCRYPT_MODE_AES_256_CTS,
-  FSCRYPT_MODE_AES_256_HCTR2,
-  FSCRYPT_MODE_AES_256_XTS,
   FSCRYPT_POLICY_FLAGS_PAD_32,
   FSCRYPT_POLICY_V2,
 } from "../src/abi/constants/ioctl.ts";
@@ -25,38 +21,13 @@ import { openDirectory } from "../src/fs/directory.ts";
 import { readDirectory, readFile } from "../src/fs/index.ts";
 import { Kernel } from "../src/index.ts";
 import type { Process } from "../src/index.ts";
+import { CRYPTO_FORMATS, ENCRYPTION_MODES, VERITY_ALGORITHMS } from "./images/formats/crypto.ts";
 import { withMounted } from "./images/matrix.ts";
-import type { Format } from "./images/matrix.ts";
-import { emptyImage, noise, run, temporaryFolder } from "./images/native.ts";
+import { emptyImage, noise, temporaryFolder } from "./images/native.ts";
 
-const FORMATS: readonly (Format & { make: (images: readonly string[]) => void })[] = [
-  {
-    name: "ext4",
-    type: "ext4",
-    mib: 32,
-    make: ([image = ""]) =>
-      run("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", "encrypt,verity", image),
-    check: ([image = ""]) => run("e2fsck", "-fn", image),
-  },
-  {
-    name: "f2fs",
-    type: "f2fs",
-    mib: 64,
-    make: ([image = ""]) => run("mkfs.f2fs", "-q", "-O", "encrypt,verity", image),
-    check: ([image = ""]) => run("fsck.f2fs", "-f", "--dry-run", image),
-  },
-];
-const MODES = [
-  ["AES-256-XTS and AES-256-CTS", FSCRYPT_MODE_AES_256_XTS, FSCRYPT_MODE_AES_256_CTS],
-  ["AES-256-XTS and AES-256-HCTR2", FSCRYPT_MODE_AES_256_XTS, FSCRYPT_MODE_AES_256_HCTR2],
-  ["Adiantum", FSCRYPT_MODE_ADIANTUM, FSCRYPT_MODE_ADIANTUM],
-] as const;
 const KEY = noise(64, 77);
 const CONTENT = noise(300_001, 78);
 const NAMES = ["short", "n".repeat(200), "ünïcödé"];
-/** FS_VERITY_HASH_ALG_SHA256 and _SHA512 (include/uapi/linux/fsverity.h). */
-const SHA256 = 1;
-const SHA512 = 2;
 
 /** Give a file system the key. @returns its identifier */
 async function addKey(process: Process, root: string): Promise<Uint8Array> {
@@ -105,8 +76,8 @@ suite("encryption and verity", () => {
   });
   after(() => kernel.halt());
 
-  for (const format of FORMATS) {
-    for (const [name, contents, names] of MODES)
+  for (const format of CRYPTO_FORMATS) {
+    for (const [name, contents, names] of ENCRYPTION_MODES)
       test(`${format.name}: ${name}: nothing to be read without the key, all with it`, async () => {
         using folder = temporaryFolder();
         const image = emptyImage(join(folder.path, "image"), format.mib);
@@ -118,7 +89,7 @@ suite("encryption and verity", () => {
           for (const file of NAMES) await write(init, `${target}/e/${file}`, CONTENT);
           await init.symlinkat("where it points to", AT_FDCWD, `${target}/e/link`);
         });
-        format.check?.([image]);
+        format.checker?.check([image]);
         const bytes = readFileSync(image);
         for (const secret of [CONTENT.subarray(0, 64), "where it points to", NAMES[1], NAMES[2]])
           assert.equal(bytes.indexOf(secret), -1);
@@ -137,10 +108,7 @@ suite("encryption and verity", () => {
         });
       });
 
-    for (const [name, algorithm, bytes] of [
-      ["SHA-256", SHA256, 32],
-      ["SHA-512", SHA512, 64],
-    ] as const)
+    for (const [name, algorithm, bytes] of VERITY_ALGORITHMS)
       test(`${format.name}: verity by ${name}: one byte that was flipped is an I/O error`, async () => {
         using folder = temporaryFolder();
         const image = emptyImage(join(folder.path, "image"), format.mib);
@@ -160,7 +128,7 @@ suite("encryption and verity", () => {
           assert.deepEqual([...digest.subarray(0, 4)], [algorithm, 0, bytes, 0]);
           await init.close(fd);
         });
-        format.check?.([image]);
+        format.checker?.check([image]);
         await withMounted(kernel, format, [image], true, async ({ target }) => {
           assert.ok(CONTENT.equals(await readFile(init, `${target}/file`)));
           const writing = init.openat(AT_FDCWD, `${target}/file`, O_WRONLY, 0);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
+import { HOST } from "./host.ts";
 import { run } from "./native.ts";
 
 /** Programs, libraries, set-user-ID bits, and very many links. */
@@ -19,6 +20,21 @@ const MORE = [
   ..."sysvinit-utils util-linux".split(" "),
 ];
 
+/**
+ * What packages do when they are installed, where this machine lets us: a capability (struct
+ * vfs_cap_data: version 2, effective, CAP_SETGID) and a list; and something of a user's.
+ */
+function adorn(root: string): void {
+  const set = (name: string, value: string, path: string) => {
+    if (HOST.xattrs.some((start) => name.startsWith(start)))
+      run("setfattr", "-n", name, "-v", value, join(root, path));
+  };
+  set("security.capability", "0x0100000240000000000000000000000000000000", "bin/login");
+  set("user.mime_type", "text/plain", "usr/share/doc/dash/copyright");
+  if (HOST.xattrs.includes("system.posix_acl_"))
+    run("setfacl", "-m", "g:4:rx,d:g:4:rx", join(root, "var/log"));
+}
+
 const cache = () =>
   join(
     process.env.LIBLINUX_CACHE ?? join(tmpdir(), `liblinux-cache-${process.getuid?.()}`),
@@ -31,7 +47,7 @@ const cache = () =>
  * @param whole also the packages that make it a system; else a few, quickly compared
  */
 export function debianRoot(whole: boolean): string {
-  const root = join(cache(), whole ? "debian" : "debian-few");
+  const root = join(cache(), whole ? "debian-with-attributes" : "debian-few-with-attributes");
   if (existsSync(root)) return root;
   const parts = `${root}.${process.pid}`;
   for (const folder of ["root", "packages/partial", "lists/partial"])
@@ -52,6 +68,7 @@ export function debianRoot(whole: boolean): string {
     }
     for (const file of readdirSync(packages).filter((name) => name.endsWith(".deb")))
       run("dpkg-deb", "-x", join(packages, file), join(parts, "root"));
+    adorn(join(parts, "root"));
     renameSync(join(parts, "root"), root);
   } finally {
     rmSync(parts, { recursive: true, force: true });

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import type { TestContext } from "node:test";
 
 import { BTRFS_IOC_SCAN_DEV } from "../../src/abi/constants/btrfs.ts";
@@ -12,7 +12,7 @@ import { AT_FDCWD, O_RDWR } from "../../src/abi/constants/fcntl.ts";
 import { BtrfsIoctlVolArgs } from "../../src/abi/structs/btrfs.ts";
 import { attachDisk, mount } from "../../src/fs/index.ts";
 import type { BlockDevice, Mount } from "../../src/fs/index.ts";
-import type { Kernel } from "../../src/index.ts";
+import { Kernel } from "../../src/index.ts";
 import { FileDisk } from "../../src/platform/node/file-disk.ts";
 import { repeats, soaking } from "../kernel.ts";
 import { asKept, both, differences, EVERYTHING } from "./facts.ts";
@@ -43,6 +43,13 @@ export interface Reader {
   read(images: readonly string[], scratch: string): Facts;
 }
 
+/** A native tool that looks at images. */
+export interface Checker {
+  readonly name: string;
+  /** Throws unless all is clean. */
+  check(images: readonly string[]): void;
+}
+
 /** A file system, with some set of features. */
 export interface Format {
   readonly name: string;
@@ -63,8 +70,7 @@ export interface Format {
   readonly make?: (images: readonly string[]) => void;
   readonly writers?: readonly Writer[];
   readonly readers?: readonly Reader[];
-  /** Throws unless all is clean. */
-  readonly check?: (images: readonly string[]) => void;
+  readonly checker?: Checker;
   /** Options for this machine's kernel, which mounts it where it can; false: it is not asked. */
   readonly native?: string | false;
   /** More to do where it was just mounted, before files are written. */
@@ -151,8 +157,20 @@ function assertSame(actual: Facts, expected: Facts, keeps: Keeps, what: string):
 /** How many small files the tree has. */
 const FILES = repeats(1000, 60);
 
+/** The tests of formats, with a kernel for all of them. */
+export function testFormats(name: string, formats: readonly Format[]): void {
+  suite(name, () => {
+    let kernel: Kernel;
+    before(async () => {
+      kernel = await Kernel.boot({ image: "full", memoryMiB: 256 });
+    });
+    after(() => kernel.halt());
+    for (const format of formats) testFormat(format, () => kernel);
+  });
+}
+
 /** The tests of a format, in both directions. */
-export function testFormat(format: Format, kernel: () => Kernel): void {
+function testFormat(format: Format, kernel: () => Kernel): void {
   const { make } = format;
   for (const writer of format.writers ?? [])
     test(`${format.name}: reads what ${writer.name} wrote`, () =>
@@ -199,7 +217,7 @@ async function writesForNative(
     await format.prepare?.(kernel, mounted);
     await writeTree(kernel.init, mounted.target, items, keeps);
   });
-  format.check?.(images);
+  format.checker?.check(images);
   await withMounted(kernel, format, images, true, async (mounted) => {
     const read = without(await readTree(kernel.init, mounted.target), format.extra);
     assertSame(read, facts, keeps, "mounted again");

@@ -18,6 +18,7 @@ import {
   O_RDWR,
 } from "../../../src/abi/constants/fcntl.ts";
 import { MNT_DETACH, MS_NODEV, MS_RDONLY } from "../../../src/abi/constants/mount.ts";
+import { SIGKILL } from "../../../src/abi/constants/signal.ts";
 import { STATX_BASIC_STATS } from "../../../src/abi/constants/stat.ts";
 import { LinuxDirent64, Statfs64, Statx } from "../../../src/abi/structs/fs.ts";
 import { attachDisk } from "../../../src/fs/index.ts";
@@ -26,9 +27,10 @@ import {
   KernelPanicError,
   KernelStoppedError,
   SystemError,
+  TaskExitedError,
   VirtualClock,
 } from "../../../src/index.ts";
-import type { KernelBuffer } from "../../../src/index.ts";
+import type { KernelBuffer, Process } from "../../../src/index.ts";
 import { COUNTER } from "./hostile.ts";
 import type { HostileEvent, HostileWork } from "./hostile.ts";
 import { Mutator } from "./mutate.ts";
@@ -39,8 +41,10 @@ const BUFFER_BYTES = 65536;
 /** What is looked at of one image: a damaged one may have no end. */
 const MAX_ENTRIES = 250;
 const MAX_DEPTH = 6;
-/** How long an image may take before its kernel is ended. */
-const TIMEOUT_MS = 15_000;
+/** How long an image may take before its process is killed. */
+const TIMEOUT_MS = 10_000;
+/** How long that may take before its kernel is ended. */
+const KILL_MS = 5_000;
 /** After so many images the one that is not damaged must still be mountable. */
 const CONTROL_EVERY = 100;
 
@@ -72,16 +76,19 @@ function keep(seed: number): string {
 /** A kernel that the disk is attached to. */
 class Patient {
   readonly kernel: Kernel;
+  /** Looks at the images, and can be killed. */
+  readonly process: Process;
   readonly clock: VirtualClock;
   readonly source: string;
   readonly buffer: KernelBuffer;
   #entries = 0;
 
-  private constructor(kernel: Kernel, clock: VirtualClock, source: string, buffer: KernelBuffer) {
-    this.kernel = kernel;
-    this.clock = clock;
-    this.source = source;
-    this.buffer = buffer;
+  private constructor(parts: Pick<Patient, "kernel" | "process" | "clock" | "source" | "buffer">) {
+    this.kernel = parts.kernel;
+    this.process = parts.process;
+    this.clock = parts.clock;
+    this.source = parts.source;
+    this.buffer = parts.buffer;
   }
 
   static async boot(): Promise<Patient> {
@@ -92,36 +99,57 @@ class Patient {
       warnings.add(text);
       report({ kind: "warning", seed: counters[COUNTER.current], text });
     });
-    const { path } = await clock.drive(attachDisk(kernel, disk));
+    const { path: source } = await clock.drive(attachDisk(kernel, disk));
     // Who looked for partitions lets go of the device a little later.
     await clock.advance(1e9);
     await kernel.init.mkdirat(AT_FDCWD, TARGET, 0o755);
-    const buffer = await kernel.init.buffer(BUFFER_BYTES);
-    return new Patient(kernel, clock, path, buffer);
+    const process = await kernel.process();
+    const buffer = await process.buffer(BUFFER_BYTES);
+    return new Patient({ kernel, process, clock, source, buffer });
   }
 
   /** @returns whether it could be mounted */
   async examine(writes: boolean): Promise<boolean> {
-    const { init } = this.kernel;
+    const { process } = this;
     const flags = MS_NODEV | (writes ? 0 : MS_RDONLY);
-    const mounting = init.mount(this.source, TARGET, work.type, flags, work.options);
+    const mounting = process.mount(this.source, TARGET, work.type, flags, work.options);
     if ((await tolerate(mounting)) === null) return false;
     this.#entries = 0;
-    await tolerate(init.statfs64(TARGET, Statfs64.size, new Uint8Array(Statfs64.size)));
+    await tolerate(process.statfs64(TARGET, Statfs64.size, new Uint8Array(Statfs64.size)));
     await this.#look(TARGET, 0);
     if (writes) await this.#write();
-    await init.umount2(TARGET, 0);
+    await this.unmount();
     return true;
+  }
+
+  async unmount(): Promise<void> {
+    await this.kernel.init.umount2(TARGET, 0);
+  }
+
+  /** When its process was killed. @returns whether nothing is mounted any more */
+  async rest(): Promise<boolean> {
+    try {
+      await this.unmount();
+    } catch (error) {
+      return error instanceof SystemError && error.code === "EINVAL";
+    }
+    return true;
+  }
+
+  /** What works without end takes no time of this clock, and so is never made to share the CPU. */
+  async kill(): Promise<void> {
+    this.clock.delay(1e9);
+    await this.kernel.init.kill(this.process.pid, SIGKILL);
   }
 
   /** Look at a directory and all below it. */
   async #look(path: string, depth: number): Promise<void> {
-    const { init } = this.kernel;
-    const fd = await tolerate(init.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
+    const { process } = this;
+    const fd = await tolerate(process.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
     if (fd === null) return;
     const names: string[] = [];
     while (this.#entries < MAX_ENTRIES) {
-      const length = await tolerate(init.getdents64(fd, this.buffer, 4096));
+      const length = await tolerate(process.getdents64(fd, this.buffer, 4096));
       if (!length) break;
       const bytes = this.buffer.bytes.slice(0, length);
       const view = new DataView(bytes.buffer);
@@ -131,43 +159,49 @@ class Patient {
         this.#entries++;
       }
     }
-    await init.close(fd);
+    await process.close(fd);
     for (const name of names)
       if (name !== "." && name !== "..") await this.#lookAt(`${path}/${name}`, depth);
   }
 
   async #lookAt(path: string, depth: number): Promise<void> {
-    const { init } = this.kernel;
+    const { process } = this;
     const bytes = Buffer.from(path, "latin1");
     const stat = Statx.alloc();
-    const found = init.statx(AT_FDCWD, bytes, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, stat.bytes);
+    const found = process.statx(
+      AT_FDCWD,
+      bytes,
+      AT_SYMLINK_NOFOLLOW,
+      STATX_BASIC_STATS,
+      stat.bytes,
+    );
     if ((await tolerate(found)) === null) return;
-    await tolerate(init.listxattr(bytes, new Uint8Array(1024), 1024));
-    await tolerate(init.readlinkat(AT_FDCWD, bytes, this.buffer, 4096));
+    await tolerate(process.listxattr(bytes, new Uint8Array(1024), 1024));
+    await tolerate(process.readlinkat(AT_FDCWD, bytes, this.buffer, 4096));
     if (depth < MAX_DEPTH) await this.#look(path, depth + 1);
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-    const fd = await tolerate(init.openat(AT_FDCWD, bytes, flags, 0));
+    const fd = await tolerate(process.openat(AT_FDCWD, bytes, flags, 0));
     if (fd === null) return;
-    await tolerate(init.read(fd, this.buffer, BUFFER_BYTES));
+    await tolerate(process.read(fd, this.buffer, BUFFER_BYTES));
     const end = stat.stx_size - 4096n;
-    if (end > 0n) await tolerate(init.pread64(fd, this.buffer, BUFFER_BYTES, end));
-    await init.close(fd);
+    if (end > 0n) await tolerate(process.pread64(fd, this.buffer, BUFFER_BYTES, end));
+    await process.close(fd);
   }
 
   async #write(): Promise<void> {
-    const { init } = this.kernel;
+    const { process } = this;
     const at = (name: string) => `${TARGET}/${name}`;
-    const fd = await tolerate(init.openat(AT_FDCWD, at("new"), O_CREAT | O_RDWR, 0o644));
+    const fd = await tolerate(process.openat(AT_FDCWD, at("new"), O_CREAT | O_RDWR, 0o644));
     if (fd !== null) {
-      await tolerate(init.pwrite64(fd, new Uint8Array(10_000).fill(1), 10_000, 3000));
-      await tolerate(init.fsync(fd));
-      await init.close(fd);
+      await tolerate(process.pwrite64(fd, new Uint8Array(10_000).fill(1), 10_000, 3000));
+      await tolerate(process.fsync(fd));
+      await process.close(fd);
     }
-    await tolerate(init.renameat2(AT_FDCWD, at("new"), AT_FDCWD, at("directory/newer"), 0));
-    await tolerate(init.unlinkat(AT_FDCWD, at("small"), 0));
-    await tolerate(init.truncate64(at("large"), 70_000));
-    await tolerate(init.mkdirat(AT_FDCWD, at("directory/made"), 0o755));
-    await tolerate(init.sync());
+    await tolerate(process.renameat2(AT_FDCWD, at("new"), AT_FDCWD, at("directory/newer"), 0));
+    await tolerate(process.unlinkat(AT_FDCWD, at("small"), 0));
+    await tolerate(process.truncate64(at("large"), 70_000));
+    await tolerate(process.mkdirat(AT_FDCWD, at("directory/made"), 0o755));
+    await tolerate(process.sync());
   }
 }
 
@@ -190,9 +224,13 @@ async function tolerate(call: Promise<number>): Promise<number | null> {
 /** Examine what is on the disk. @returns the kernel, if it is of further use */
 async function examine(patient: Patient, seed: number, writes: boolean): Promise<Patient | null> {
   let late = false;
+  let ending: NodeJS.Timeout | undefined;
   const timer = setTimeout(() => {
-    late = true;
-    patient.kernel.dispose();
+    ending = setTimeout(() => {
+      late = true;
+      patient.kernel.dispose();
+    }, KILL_MS);
+    patient.kill().catch(() => {});
   }, TIMEOUT_MS);
   try {
     noticed = false;
@@ -201,13 +239,18 @@ async function examine(patient: Patient, seed: number, writes: boolean): Promise
     if (mounted && noticed) count(COUNTER.noticed);
     return patient;
   } catch (error) {
-    if (error instanceof KernelPanicError) {
+    const killed = error instanceof TaskExitedError;
+    if (killed && (await patient.clock.drive(patient.rest()))) {
+      count(COUNTER.endless);
+      report({ kind: "endless", seed, text: patient.kernel.log.tail(1).join() });
+      patient.kernel.dispose();
+    } else if (error instanceof KernelPanicError) {
       count(COUNTER.panics);
       const { reason, backtrace } = error;
       const tail = error.logTail.findLast((line) => /BUG|WARNING|Assert|panic/i.test(line));
       const trace = backtrace.slice(0, 6).join(" < ");
       report({ kind: "panic", seed, text: `${reason} | ${tail ?? ""} | ${trace}` });
-    } else if (late && error instanceof KernelStoppedError) {
+    } else if (killed || (late && error instanceof KernelStoppedError)) {
       count(COUNTER.hangs);
       const tail = patient.kernel.log.tail(3).join(" / ");
       report({ kind: "hang", seed, text: `${tail} (kept as ${keep(seed)})` });
@@ -221,6 +264,7 @@ async function examine(patient: Patient, seed: number, writes: boolean): Promise
     return null;
   } finally {
     clearTimeout(timer);
+    clearTimeout(ending);
   }
 }
 

@@ -13,6 +13,8 @@ export const COUNTER = {
   stuck: 6,
   /** Mounted, and then a call said that something is damaged. */
   noticed: 7,
+  /** A call had no end, until its process was killed. */
+  endless: 8,
 } as const;
 
 /** What a thread is to do. */
@@ -35,6 +37,8 @@ export interface HostileWork {
 export interface HostileEvent {
   readonly kind:
     | "panic"
+    /** A call had no end, but its process could be killed, and the kernel went on. */
+    | "endless"
     /** A call did not return, but the event loop turned: the kernel was ended. */
     | "hang"
     /** Nothing turned any more: the thread was ended. */
@@ -59,6 +63,7 @@ export interface HostileTally {
   readonly hangs: number;
   readonly stuck: number;
   readonly noticed: number;
+  readonly endless: number;
   readonly events: readonly HostileEvent[];
   readonly ms: number;
 }
@@ -99,7 +104,7 @@ export async function runHostile(
     Atomics.add(counters, COUNTER.hangs, 1);
     next = blockedAt + 1;
   }
-  const { images, mounted, refused, panics, hangs, stuck, noticed } = COUNTER;
+  const { images, mounted, refused, panics, hangs, stuck, noticed, endless } = COUNTER;
   return {
     images: counters[images],
     mounted: counters[mounted],
@@ -108,6 +113,7 @@ export async function runHostile(
     hangs: counters[hangs],
     stuck: counters[stuck],
     noticed: counters[noticed],
+    endless: counters[endless],
     events,
     ms: performance.now() - start,
   };
