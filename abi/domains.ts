@@ -200,7 +200,7 @@ export const domains: readonly Domain[] = [
     name: "ethtool",
     about: "ethtool, by ioctl(2).",
     headers: ["linux/ethtool.h"],
-    only: /^(ETHTOOL_|SPEED_|DUPLEX_|ETH_(SS|FLAG)_|WAKE_)/,
+    only: /^(ETHTOOL_|SPEED_|DUPLEX_|ETH_(SS|FLAG|GSTRING)_|WAKE_)/,
   },
   {
     name: "ethtool_netlink",

@@ -126,7 +126,9 @@ export const recordDomains: readonly RecordDomain[] = [
       tc_sfq_qopt_v1 tc_drr_stats tc_netem_gimodel tc_netem_gemodel tc_netem_rate tc_netem_slot
       tc_htb_xstats tc_fq_qd_stats tc_fq_codel_xstats tc_police tc_gact tc_mirred
       unix_diag_vfs unix_diag_rqlen tcpvegas_info tcp_dctcp_info tcp_bbr_info packet_diag_req
-      packet_diag_msg netlink_diag_req netlink_diag_msg`),
+      packet_diag_msg netlink_diag_req netlink_diag_msg ethtool_sset_info ethtool_gstrings
+      ethtool_gfeatures ethtool_get_features_block ethtool_sfeatures ethtool_set_features_block
+      ethtool_channels`),
   },
   {
     name: "virtio",

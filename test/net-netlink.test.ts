@@ -10,7 +10,9 @@ import { RTM_NEWLINK } from "../src/abi/constants/rtnetlink.ts";
 import { Ifinfomsg } from "../src/abi/structs/netlink.ts";
 import { InvalidOptionError } from "../src/index.ts";
 import { formatIp, ipOf, networkOf, parseIp, parsePrefix } from "../src/net/address.ts";
+import { readConnection } from "../src/net/conntrack.ts";
 import { MalformedMessageError } from "../src/net/index.ts";
+import type { NftSet } from "../src/net/index.ts";
 import { readAddress } from "../src/net/interface-address.ts";
 import { linkAttributes, readLink } from "../src/net/link.ts";
 import { readNeighbour } from "../src/net/neighbour.ts";
@@ -31,9 +33,22 @@ import {
   u8,
   yes,
 } from "../src/net/netlink/codec.ts";
+import { readGeneric } from "../src/net/netlink/generic.ts";
 import { compose, explain, readAck, split } from "../src/net/netlink/message.ts";
+import {
+  readChain,
+  readCounter,
+  readElements,
+  readNftRule,
+  readRawSet,
+  readTable,
+} from "../src/net/nft/objects.ts";
+import { elementsOf, shapeOf } from "../src/net/nft/set.ts";
+import { readClass, readQdisc } from "../src/net/qdisc.ts";
 import { readRoute } from "../src/net/route.ts";
 import { readRule } from "../src/net/rule.ts";
+import { readInetSocket, readUnixSocket } from "../src/net/sockets.ts";
+import { readWireGuardMessage } from "../src/net/wireguard.ts";
 
 const inner = new AttributeSet({ number: [1, u32], name: [2, text()] });
 
@@ -170,6 +185,16 @@ function readsOrRefuses(read: (bytes: Uint8Array) => unknown, bytes: Uint8Array)
   }
 }
 
+const SET: NftSet = {
+  family: "inet",
+  table: "t",
+  name: "s",
+  handle: 1,
+  type: "ipv4_addr",
+  flags: ["interval"],
+};
+const messageOf = (payload: Uint8Array) => ({ type: 1, flags: 0, sequence: 1, payload });
+
 const readers: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   datagram: (bytes) => [...split(bytes)],
   attributes: (bytes) => everything.read(bytes),
@@ -178,6 +203,19 @@ const readers: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   route: readRoute,
   rule: readRule,
   neighbour: readNeighbour,
+  qdisc: readQdisc,
+  class: readClass,
+  connection: (payload) => readConnection({ payload }),
+  "TCP socket": (payload) => readInetSocket({ payload }, "tcp"),
+  "unix socket": (payload) => readUnixSocket({ payload }),
+  WireGuard: readWireGuardMessage,
+  "nf_tables table": (payload) => readTable(messageOf(payload)),
+  "nf_tables chain": (payload) => readChain(messageOf(payload)),
+  "nf_tables rule": (payload) => readNftRule(messageOf(payload)),
+  "nf_tables set": (payload) => shapeOf(readRawSet(messageOf(payload))),
+  "nf_tables elements": (payload) => elementsOf(readElements(messageOf(payload)), SET),
+  "nf_tables counter": (payload) => readCounter(messageOf(payload)),
+  "generic family": (payload) => readGeneric(everything, messageOf(payload)),
   acknowledgement: (payload) =>
     readAck({ type: NLMSG_ERROR, flags: NLM_F_ACK_TLVS, sequence: 1, payload }),
   "short acknowledgement": (payload) =>

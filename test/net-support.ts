@@ -92,7 +92,7 @@ export async function ping(process: Process, address: string, waitMs = 500): Pro
     }
   } catch (error) {
     if (
-      ["EAGAIN", "ENETUNREACH", "EHOSTUNREACH", "EPERM"].includes(
+      ["EAGAIN", "ENETUNREACH", "EHOSTUNREACH", "EPERM", "ENOKEY"].includes(
         (error as NodeJS.ErrnoException).code ?? "",
       )
     )

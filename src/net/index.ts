@@ -1,4 +1,6 @@
 // The network: links, addresses, routes and all else that rtnetlink and its kin configure.
+export type { Connection, ConnectionEvent, ConnectionTuple } from "./conntrack.ts";
+export type { DeviceChannels, DeviceFeature, DeviceLink } from "./ethtool.ts";
 export type { AddressFlag, AddressSpec, InterfaceAddress } from "./interface-address.ts";
 export type { Link, LinkChanges, LinkFlag, LinkSpec, LinkStatistics, Namespace } from "./link.ts";
 export type { LinkKind } from "./link-kinds.ts";
@@ -42,3 +44,18 @@ export type { NextHop, Route, RouteFlag, RouteMetrics } from "./route.ts";
 export type { NumberRange, Rule } from "./rule.ts";
 export { UnknownDeviceError } from "./session.ts";
 export type { Device } from "./session.ts";
+export type {
+  InetSocket,
+  SocketFilter,
+  SocketMemory,
+  SocketProtocol,
+  UnixSocket,
+} from "./sockets.ts";
+export { readTcpInfo, tcpInfo } from "./tcp-info.ts";
+export type { TcpInfo, TcpState } from "./tcp-info.ts";
+export type {
+  WireGuardChanges,
+  WireGuardDevice,
+  WireGuardPeer,
+  WireGuardPeerSpec,
+} from "./wireguard.ts";

@@ -3,6 +3,8 @@
 import type { CallOptions } from "../abi/calls.ts";
 import { CLONE_NEWNET } from "../abi/constants/sched.ts";
 import type { Process } from "../syscall/process.ts";
+import { Connections } from "./conntrack.ts";
+import { Ethtool } from "./ethtool.ts";
 import { Addresses } from "./interface-address.ts";
 import { Links } from "./link.ts";
 import { monitor } from "./monitor.ts";
@@ -15,6 +17,8 @@ import { Routes } from "./route.ts";
 import { Rules } from "./rule.ts";
 import { Session } from "./session.ts";
 import type { Device } from "./session.ts";
+import { Sockets } from "./sockets.ts";
+import { WireGuard } from "./wireguard.ts";
 
 /** A process, or a kernel, of which it is pid 1. */
 export type NetworkHost = Process | { readonly init: Process };
@@ -34,6 +38,10 @@ export class Network {
   readonly qdisc: Qdiscs;
   readonly trafficClass: TrafficClasses;
   readonly nft: Nft;
+  readonly connection: Connections;
+  readonly socket: Sockets;
+  readonly ethtool: Ethtool;
+  readonly wireguard: WireGuard;
 
   constructor(host: NetworkHost) {
     this.process = "init" in host ? host.init : host;
@@ -46,6 +54,10 @@ export class Network {
     this.qdisc = new Qdiscs(this.#session);
     this.trafficClass = new TrafficClasses(this.#session);
     this.nft = new Nft(this.#session);
+    this.connection = new Connections(this.#session);
+    this.socket = new Sockets(this.#session);
+    this.ethtool = new Ethtool(this.#session);
+    this.wireguard = new WireGuard(this.#session);
   }
 
   /**

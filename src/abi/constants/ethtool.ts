@@ -10,6 +10,7 @@ export const ETHTOOL_PHY_FAST_LINK_DOWN_OFF = 0xff;
 export const ETHTOOL_PHY_EDPD_DFLT_TX_MSECS = 0xffff;
 export const ETHTOOL_PHY_EDPD_NO_TX = 0xfffe;
 export const ETHTOOL_PHY_EDPD_DISABLE = 0;
+export const ETH_GSTRING_LEN = 32;
 export const ETHTOOL_RX_FLOW_SPEC_RING = 0xffffffff;
 export const ETHTOOL_RX_FLOW_SPEC_RING_VF = 0xff00000000n;
 export const ETHTOOL_RX_FLOW_SPEC_RING_VF_OFF = 32;

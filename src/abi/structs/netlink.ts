@@ -5324,6 +5324,292 @@ export class NetlinkDiagMsg extends Struct {
   }
 }
 
+/** `struct ethtool_sset_info`, 16 bytes, aligned to 8. */
+export class EthtoolSsetInfo extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    cmd: 0,
+    reserved: 4,
+    sset_mask: 8,
+    data: 16,
+  } as const;
+
+  get cmd(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set cmd(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get reserved(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set reserved(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get sset_mask(): bigint {
+    return this._view.getBigUint64(this._at + 8, true);
+  }
+
+  set sset_mask(value: bigint) {
+    this._view.setBigUint64(this._at + 8, value, true);
+  }
+
+  // data: unsigned int[] follows, see offsets
+}
+
+/** `struct ethtool_gstrings`, 12 bytes, aligned to 4. */
+export class EthtoolGstrings extends Struct {
+  static readonly size = 12;
+  static readonly offsets = {
+    cmd: 0,
+    string_set: 4,
+    len: 8,
+    data: 12,
+  } as const;
+
+  get cmd(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set cmd(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get string_set(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set string_set(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get len(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set len(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  // data: unsigned char[] follows, see offsets
+}
+
+/** `struct ethtool_gfeatures`, 8 bytes, aligned to 4. */
+export class EthtoolGfeatures extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    cmd: 0,
+    size: 4,
+    features: 8,
+  } as const;
+
+  get cmd(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set cmd(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get size(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set size(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  // features: struct ethtool_get_features_block[] follows, see offsets
+}
+
+/** `struct ethtool_get_features_block`, 16 bytes, aligned to 4. */
+export class EthtoolGetFeaturesBlock extends Struct {
+  static readonly size = 16;
+  static readonly offsets = {
+    available: 0,
+    requested: 4,
+    active: 8,
+    never_changed: 12,
+  } as const;
+
+  get available(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set available(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get requested(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set requested(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get active(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set active(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get never_changed(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set never_changed(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+}
+
+/** `struct ethtool_sfeatures`, 8 bytes, aligned to 4. */
+export class EthtoolSfeatures extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    cmd: 0,
+    size: 4,
+    features: 8,
+  } as const;
+
+  get cmd(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set cmd(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get size(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set size(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  // features: struct ethtool_set_features_block[] follows, see offsets
+}
+
+/** `struct ethtool_set_features_block`, 8 bytes, aligned to 4. */
+export class EthtoolSetFeaturesBlock extends Struct {
+  static readonly size = 8;
+  static readonly offsets = {
+    valid: 0,
+    requested: 4,
+  } as const;
+
+  get valid(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set valid(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get requested(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set requested(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+}
+
+/** `struct ethtool_channels`, 36 bytes, aligned to 4. */
+export class EthtoolChannels extends Struct {
+  static readonly size = 36;
+  static readonly offsets = {
+    cmd: 0,
+    max_rx: 4,
+    max_tx: 8,
+    max_other: 12,
+    max_combined: 16,
+    rx_count: 20,
+    tx_count: 24,
+    other_count: 28,
+    combined_count: 32,
+  } as const;
+
+  get cmd(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set cmd(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get max_rx(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set max_rx(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get max_tx(): number {
+    return this._view.getUint32(this._at + 8, true);
+  }
+
+  set max_tx(value: number) {
+    this._view.setUint32(this._at + 8, value, true);
+  }
+
+  get max_other(): number {
+    return this._view.getUint32(this._at + 12, true);
+  }
+
+  set max_other(value: number) {
+    this._view.setUint32(this._at + 12, value, true);
+  }
+
+  get max_combined(): number {
+    return this._view.getUint32(this._at + 16, true);
+  }
+
+  set max_combined(value: number) {
+    this._view.setUint32(this._at + 16, value, true);
+  }
+
+  get rx_count(): number {
+    return this._view.getUint32(this._at + 20, true);
+  }
+
+  set rx_count(value: number) {
+    this._view.setUint32(this._at + 20, value, true);
+  }
+
+  get tx_count(): number {
+    return this._view.getUint32(this._at + 24, true);
+  }
+
+  set tx_count(value: number) {
+    this._view.setUint32(this._at + 24, value, true);
+  }
+
+  get other_count(): number {
+    return this._view.getUint32(this._at + 28, true);
+  }
+
+  set other_count(value: number) {
+    this._view.setUint32(this._at + 28, value, true);
+  }
+
+  get combined_count(): number {
+    return this._view.getUint32(this._at + 32, true);
+  }
+
+  set combined_count(value: number) {
+    this._view.setUint32(this._at + 32, value, true);
+  }
+}
+
 /** `struct tc_u32_sel_hdr`, 16 bytes, aligned to 4. */
 export class TcU32SelHdr extends Struct {
   static readonly size = 16;
