@@ -43,7 +43,7 @@ const tasks = {
   },
   test: {
     about: "runs the tests (all, or the files named)",
-    packages: { ...toolchain, ...references },
+    packages: { ...headers, ...references },
     kernels: ["fs", "full"],
     steps: (args) => [[...testFlags, ...withDefault(args, "test/**/*.test.ts")]],
   },

@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 
@@ -381,22 +380,7 @@ test("generated files say so, and name no folder of the machine that made them",
   }
 });
 
-/** Whether the headers can be made here: the compiler, make, and the kernel's source. */
-function canGenerate(): boolean {
-  const { LIBLINUX_CACHE, XDG_CACHE_HOME, LINUX_TARBALL, LLVM_SUFFIX } = process.env;
-  const cache = LIBLINUX_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "liblinux");
-  const sources = [
-    join(cache, "source/linux-source-6.12/Makefile"),
-    LINUX_TARBALL ?? "/usr/src/linux-source-6.12.tar.xz",
-  ];
-  const tools = [`clang${LLVM_SUFFIX ?? "-22"}`, "make", "rsync"];
-  return (
-    sources.some((path) => existsSync(path)) &&
-    tools.every((tool) => spawnSync(tool, ["--version"]).status === 0)
-  );
-}
-
-test("is what the headers say", { skip: canGenerate() ? false : "no toolchain" }, () => {
+test("is what the headers say", () => {
   const done = spawnSync(process.execPath, [join(top, "abi/generate.ts"), "--check"], {
     encoding: "utf8",
   });
