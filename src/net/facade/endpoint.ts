@@ -46,11 +46,15 @@ export function familyOf({ family }: Endpoint): number {
   return { IPv4: AF_INET, IPv6: AF_INET6, unix: AF_UNIX, packet: AF_PACKET }[family];
 }
 
+/** An address without its port, or a path. */
+export function nameOf(endpoint: Endpoint): string {
+  if (endpoint.family === "unix") return endpoint.path;
+  return endpoint.family === "packet" ? `interface ${endpoint.interface}` : endpoint.address;
+}
+
 /** As an error shows it: `127.0.0.1:80`, or a path. */
 export function describe(endpoint: Endpoint): string {
-  if (endpoint.family === "unix") return endpoint.path;
-  if (endpoint.family === "packet") return `interface ${endpoint.interface}`;
-  return `${endpoint.address}:${endpoint.port}`;
+  return "port" in endpoint ? `${endpoint.address}:${endpoint.port}` : nameOf(endpoint);
 }
 
 /**

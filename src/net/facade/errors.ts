@@ -3,7 +3,7 @@
 import type { errno } from "../../abi/errno.ts";
 import { errnoCode, errnoMessage } from "../../abi/errno.ts";
 import { SystemError } from "../../syscall/errors.ts";
-import { describe } from "./endpoint.ts";
+import { describe, nameOf } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** What libuv says where the kernel's own text differs. */
@@ -53,15 +53,17 @@ export class SocketError extends Error {
     const text =
       TEXTS[name as keyof typeof TEXTS] ?? (errnoMessage(-number) ?? "unknown error").toLowerCase();
     const why = explained ? `: ${text}` : "";
-    const where = endpoint ? ` ${describe(endpoint)}` : "";
+    // A port that is not chosen yet is not told.
+    const port = endpoint && "port" in endpoint ? endpoint.port : 0;
+    const where = endpoint ? ` ${port ? describe(endpoint) : nameOf(endpoint)}` : "";
     const from = local ? ` - Local (${describe(local)})` : "";
     super(`${syscall} ${code}${why}${where}${from}`);
     this.errno = number;
     this.code = code;
     this.syscall = syscall;
-    if (!endpoint || endpoint.family === "packet") return;
-    this.address = endpoint.family === "unix" ? endpoint.path : endpoint.address;
-    if (endpoint.family !== "unix") this.port = endpoint.port;
+    if (!endpoint) return;
+    this.address = nameOf(endpoint);
+    if (port) this.port = port;
   }
 }
 

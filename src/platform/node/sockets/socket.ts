@@ -54,7 +54,7 @@ export interface AddressInfo {
 
 /** A server that counts its sockets. */
 export interface Owner {
-  socketClosed(socket: Socket): void;
+  socketClosed(): void;
 }
 
 export function addressInfo(endpoint: Endpoint | undefined): AddressInfo | undefined {
@@ -290,15 +290,16 @@ export class Socket extends Duplex {
     this.#attempt?.abort();
     this.#attempt = null;
     done(error);
-    void this.#release(error !== null);
+    const closing = this.#connection?.close();
+    // As Node's, "close" comes in a later turn of the loop: "error" has been told by then.
+    setImmediate(() => void this.#release(closing, error !== null));
   }
 
-  async #release(failed: boolean): Promise<void> {
-    if (this.#connection) await this.#connection.close();
-    else await new Promise<void>((resolve) => process.nextTick(resolve));
+  async #release(closing: Promise<void> | undefined, failed: boolean): Promise<void> {
+    if (closing) await closing;
     this.#letGo();
     this.emit("close", failed);
-    this.#owner?.socketClosed(this);
+    this.#owner?.socketClosed();
   }
 
   /** End, and destroy when all is written. */
