@@ -1,7 +1,7 @@
 // Files are made, looked at and removed: many, and empty.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync } from "node:fs";
+import fs from "node:fs";
 import { join } from "node:path";
 
 import type { Row } from "../measure.ts";
@@ -15,6 +15,7 @@ const FILES = 10_000;
 const AT_ONCE = [1, 32];
 const ROUNDS = 5;
 const MICROSECONDS = 1e6;
+const SYNC = `${LOOP} by synchronous functions`;
 const OPERATIONS = ["create", "stat", "unlink"] as const;
 
 /** Do something with every number below FILES, so many at once. In microseconds each. */
@@ -31,6 +32,22 @@ async function expectCount({ name, fs }: Place, folder: string, count: number): 
   const names = new Set(await fs.readdir(folder));
   if (names.size !== count)
     throw new Error(`${name}: ${names.size} files are there, ${count} should be`);
+}
+
+/** The machine's kernel by Node's synchronous functions, which stop everything else: for the record. */
+async function roundSync({ root }: Place, samples: Samples): Promise<void> {
+  const pathOf = (index: number) => `${root}/folder/file-${index}`;
+  fs.mkdirSync(`${root}/folder`);
+  const create = await each(1, async (index) => fs.writeFileSync(pathOf(index), ""));
+  const stat = await each(1, async (index) => fs.statSync(pathOf(index)));
+  const unlink = await each(1, async (index) => fs.unlinkSync(pathOf(index)));
+  fs.rmdirSync(`${root}/folder`);
+  add(SYNC, 1, { create, stat, unlink }, samples);
+}
+
+function add(name: string, atOnce: number, values: Record<string, number>, samples: Samples) {
+  for (const [operation, value] of Object.entries(values))
+    samples.add(key(name, operation, atOnce), value);
 }
 
 const key = (name: string, operation: string, atOnce: number) => `${name} ${operation} ${atOnce}`;
@@ -52,15 +69,14 @@ async function round(place: Place, atOnce: number, samples: Samples): Promise<vo
   const unlink = await each(atOnce, (index) => fs.unlink(pathOf(index)));
   await expectCount(place, folder, 0);
   await fs.rmdir(folder);
-  for (const [operation, value] of Object.entries({ create, stat, unlink }))
-    samples.add(key(name, operation, atOnce), value);
+  add(name, atOnce, { create, stat, unlink }, samples);
 }
 
 export async function measureNames(folder: string): Promise<Row[]> {
   const image = join(folder, "names.ext4");
   execFileSync("mke2fs", ["-q", "-t", "ext4", "-b", "4096", image, "256M"]);
   const copyOf = (name: string) => {
-    copyFileSync(image, `${image}-${name}`);
+    fs.copyFileSync(image, `${image}-${name}`);
     return `${image}-${name}`;
   };
   await using stack = new AsyncDisposableStack();
@@ -73,9 +89,11 @@ export async function measureNames(folder: string): Promise<Row[]> {
   const warm = new Samples();
   for (const place of [ours, native])
     if (place) for (const atOnce of AT_ONCE) await round(place, atOnce, warm);
-  for (let i = 0; i < ROUNDS; i++)
+  for (let i = 0; i < ROUNDS; i++) {
     for (const atOnce of AT_ONCE)
       for (const place of [ours, native]) if (place) await round(place, atOnce, samples);
+    if (native) await roundSync(native, samples);
+  }
   // These are slower by far, and once is enough.
   for (const place of [fuse, library])
     if (place) for (const atOnce of AT_ONCE) await round(place, atOnce, samples);
@@ -89,5 +107,6 @@ function rowsOf(operation: string, atOnce: number, ours: string, samples: Sample
   const value = samples.of(key(ours, operation, atOnce));
   const row = (name: string, times?: number) =>
     beside(item, "µs", value, name, samples.find(key(name, operation, atOnce)), times);
-  return [row(LOOP, 1), row(FUSE), row(EXT2FS)];
+  const rows = [row(LOOP, 1), row(FUSE), row(EXT2FS)];
+  return atOnce === 1 ? [...rows, row(SYNC)] : rows;
 }

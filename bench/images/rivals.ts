@@ -139,6 +139,8 @@ export async function openFuse(image: string, folder: string): Promise<Place | n
   return canFuse() ? openMount(FUSE, mountFuse, image, folder) : null;
 }
 
+/** What node-ext2fs reads at once: its memory does not grow. */
+const EXT2FS_BYTES = 1 << 20;
 const NO_TIMES = { atimeMs: 0, mtimeMs: 0 };
 
 /** What is used of the npm package ext2fs, which has no types. */
@@ -155,7 +157,7 @@ interface Ext2fsFile extends Omit<OpenFile, "sync"> {
 }
 
 /** The package, or null if it is not installed. */
-function loadExt2fs(): Ext2fs | null {
+export function loadExt2fs(): Ext2fs | null {
   const events = ["uncaughtException", "unhandledRejection"] as const;
   const before = new Set(events.flatMap((event) => process.rawListeners(event)));
   try {
@@ -234,7 +236,7 @@ async function readExt2fs(file: Ext2fsFile): Promise<Uint8Array> {
   const { size } = await file.stat();
   const bytes = Buffer.alloc(size);
   for (let done = 0; done < size;) {
-    const { bytesRead } = await file.read(bytes, done, size - done, done);
+    const { bytesRead } = await file.read(bytes, done, Math.min(EXT2FS_BYTES, size - done), done);
     if (!bytesRead) break;
     done += bytesRead;
   }
