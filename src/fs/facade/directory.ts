@@ -12,6 +12,7 @@ import { decode } from "./encoding.ts";
 import type { Encoding } from "./encoding.ts";
 import { FsError, SUSPENDS, dirClosedError, unavailableError } from "./errors.ts";
 import type { Files } from "./files.ts";
+import { SMALLEST_BYTES } from "./memory.ts";
 import { append, join } from "./paths.ts";
 import { RuntimeBuffer, asBytes } from "./runtime.ts";
 
@@ -86,7 +87,7 @@ async function readSome(
   encoding: NameEncoding,
   entries: Entry[],
 ): Promise<boolean> {
-  const taken = files.memory.takeTransfer();
+  const taken = files.memory.takeTransfer(SMALLEST_BYTES);
   const transfer = taken instanceof Promise ? await taken : taken;
   try {
     const bytes = transfer?.bytes ?? new Uint8Array(SMALL_BYTES);

@@ -18,7 +18,7 @@ import type { Process } from "../../syscall/process.ts";
 import type { Name } from "./arguments.ts";
 import { decode } from "./encoding.ts";
 import { FsError, abortError } from "./errors.ts";
-import { FsMemory, SMALL_TRANSFER_BYTES, TRANSFER_BYTES } from "./memory.ts";
+import { FsMemory, SMALLEST_BYTES, SMALL_TRANSFER_BYTES } from "./memory.ts";
 import type { Slot, Transfer } from "./memory.ts";
 
 const STATX_MASK = STATX_BASIC_STATS | STATX_BTIME;
@@ -219,9 +219,9 @@ export class Files {
     let done = 0;
     let memory: Transfer | null = null;
     try {
-      const taken = this.memory.takeTransfer();
+      const taken = this.memory.takeTransfer(bytes.length);
       memory = taken instanceof Promise ? await taken : taken;
-      const most = memory ? TRANSFER_BYTES : SMALL_TRANSFER_BYTES;
+      const most = memory ? memory.bytes.length : SMALL_TRANSFER_BYTES;
       do {
         const part = bytes.length <= most && !done ? bytes : bytes.subarray(done, done + most);
         const count = await move(memory, part, done, call);
@@ -281,7 +281,8 @@ export class Files {
 
   /** Write text in UTF-8 that one transfer can hold, without a copy in between. */
   async writeText(fd: number, text: string, signal?: AbortSignal): Promise<void> {
-    const taken = text.length * 3 <= TRANSFER_BYTES ? this.memory.takeTransfer() : null;
+    const most = text.length * MAX_UTF8_BYTES;
+    const taken = most <= SMALLEST_BYTES ? this.memory.takeTransfer(most) : null;
     const memory = taken instanceof Promise ? await taken : taken;
     if (!memory) return this.writeAll(fd, encoder.encode(text), null, signal);
     try {
@@ -504,11 +505,13 @@ export class Files {
   }
 }
 
+/** What a unit of UTF-16 may become. */
+const MAX_UTF8_BYTES = 3;
 /** UIO_MAXIOV of the kernel. */
 const MAX_VECTOR = 1024;
 
 const isOneVector = (parts: readonly Uint8Array[]) =>
-  parts.length <= MAX_VECTOR && parts.reduce((sum, part) => sum + part.length, 0) <= TRANSFER_BYTES;
+  parts.length <= MAX_VECTOR && parts.reduce((sum, part) => sum + part.length, 0) <= SMALLEST_BYTES;
 
 const plus = (position: number | bigint, done: number) =>
   typeof position === "bigint" ? position + BigInt(done) : position + done;

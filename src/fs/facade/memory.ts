@@ -3,7 +3,7 @@
 //
 // Invariants: a slot or a buffer is free (in a list here) or belongs to one call. The kernel's memory
 // never grows, so views of it stay valid. Slots are as many as there were operations at once;
-// transfer buffers at most MAX_TRANSFERS: who gets none copies through the process's arena.
+// transfer buffers at most as SIZES says: who gets none copies through the process's arena.
 
 import type { KernelMemory } from "../../abi/calls.ts";
 import { errno } from "../../abi/errno.ts";
@@ -18,10 +18,16 @@ const RECORD_BYTES = 512;
 const SLOT_BYTES = 2 * NAME_BYTES + RECORD_BYTES;
 const SLOTS_AT_ONCE = 15;
 
-/** What is read or written at once. Larger ones leave the processor's cache between the two copies. */
-export const TRANSFER_BYTES = 1 << 18;
-/** How many transfer buffers are kept. */
-const MAX_TRANSFERS = 8;
+/**
+ * What is read or written at once, and how many such buffers are kept. The larger ones make fewer calls,
+ * and still fit the processor's cache between the two copies; the smaller ones are for the rest.
+ */
+const SIZES = [
+  { bytes: 1 << 20, most: 2 },
+  { bytes: 1 << 18, most: 8 },
+] as const;
+/** What every transfer buffer holds. */
+export const SMALLEST_BYTES = SIZES[1].bytes;
 /** What is read or written at once without a transfer buffer. */
 export const SMALL_TRANSFER_BYTES = 1 << 16;
 
@@ -73,14 +79,30 @@ export class Slot {
 export interface Transfer {
   readonly memory: KernelBuffer;
   readonly bytes: Uint8Array;
+  /** Where it is kept. */
+  readonly pool: Pool;
+}
+
+/** Transfer buffers of one size. */
+interface Pool {
+  readonly bytes: number;
+  most: number;
+  readonly free: Transfer[];
+  /** How many there are, or are being made. */
+  count: number;
 }
 
 export class FsMemory {
   readonly #process: Process;
   readonly #maps: KernelBuffer[] = [];
   #slots: Slot[] = [];
-  #transfers: Transfer[] = [];
-  #transferCount = 0;
+  #growing: Promise<void> | null = null;
+  readonly #pools: readonly Pool[] = SIZES.map(({ bytes, most }) => ({
+    bytes,
+    most,
+    free: [],
+    count: 0,
+  }));
   #disposed = false;
 
   constructor(process: Process) {
@@ -93,36 +115,58 @@ export class FsMemory {
   }
 
   async moreSlots(): Promise<Slot> {
-    const buffer = await this.#map(SLOTS_AT_ONCE * SLOT_BYTES);
-    for (let i = 1; i < SLOTS_AT_ONCE; i++) this.#slots.push(new Slot(buffer, i * SLOT_BYTES));
-    return new Slot(buffer, 0);
+    for (;;) {
+      // Many may wait for the same ones.
+      await (this.#growing ??= this.#grow());
+      const slot = this.#slots.pop();
+      if (slot) return slot;
+    }
+  }
+
+  async #grow(): Promise<void> {
+    try {
+      const buffer = await this.#map(SLOTS_AT_ONCE * SLOT_BYTES);
+      for (let i = 0; i < SLOTS_AT_ONCE; i++) this.#slots.push(new Slot(buffer, i * SLOT_BYTES));
+    } finally {
+      this.#growing = null;
+    }
   }
 
   giveSlot(slot: Slot): void {
     this.#slots.push(slot);
   }
 
-  /** A transfer buffer, or null where all are in use or there is no memory for more. */
-  takeTransfer(): Transfer | null | Promise<Transfer | null> {
-    const free = this.#transfers.pop();
-    if (free) return free;
-    return this.#transferCount < MAX_TRANSFERS ? this.#moreTransfers() : null;
+  /**
+   * A transfer buffer, or null where all are in use or there is no memory for more.
+   *
+   * @param lengthBytes what is to be moved: the buffer may be smaller
+   */
+  takeTransfer(lengthBytes: number): Transfer | null | Promise<Transfer | null> {
+    for (const pool of this.#pools) {
+      if (pool.bytes > SMALLEST_BYTES && lengthBytes <= SMALLEST_BYTES) continue;
+      const free = pool.free.pop();
+      if (free) return free;
+      if (pool.count < pool.most) return this.#moreTransfers(pool, lengthBytes);
+    }
+    return null;
   }
 
-  async #moreTransfers(): Promise<Transfer | null> {
-    this.#transferCount++;
+  async #moreTransfers(pool: Pool, lengthBytes: number): Promise<Transfer | null> {
+    pool.count++;
     try {
-      const memory = await this.#map(TRANSFER_BYTES);
-      return { memory, bytes: memory.bytes };
+      const memory = await this.#map(pool.bytes);
+      return { memory, bytes: memory.bytes, pool };
     } catch (error) {
-      this.#transferCount--;
-      if (error instanceof SystemError && error.errno === -errno.ENOMEM) return null;
-      throw error;
+      pool.count--;
+      if (!(error instanceof SystemError && error.errno === -errno.ENOMEM)) throw error;
+      // Asked again and again, the kernel would complain each time.
+      pool.most = pool.count;
+      return this.takeTransfer(lengthBytes);
     }
   }
 
   giveTransfer(transfer: Transfer): void {
-    this.#transfers.push(transfer);
+    transfer.pool.free.push(transfer);
   }
 
   async #map(lengthBytes: number): Promise<KernelBuffer> {
@@ -141,7 +185,7 @@ export class FsMemory {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#slots = [];
-    this.#transfers = [];
+    for (const pool of this.#pools) pool.free.length = 0;
     for (const buffer of this.#maps.splice(0)) await buffer.dispose();
   }
 }
