@@ -6,6 +6,7 @@ import type nodeNet from "node:net";
 import { createSockets } from "../../../src/platform/node/index.ts";
 import { loopback } from "../../facade-net-support.ts";
 import { netContract } from "./contract.ts";
+import { dgramContract } from "./datagrams.ts";
 
 async function subject() {
   const { kernel, process } = await loopback();
@@ -23,3 +24,4 @@ async function subject() {
 }
 
 netContract("the kernel", subject);
+dgramContract("the kernel", subject);

@@ -5,6 +5,7 @@ import net from "node:net";
 
 import { temporaryFolder } from "../../images/native.ts";
 import { netContract } from "./contract.ts";
+import { dgramContract } from "./datagrams.ts";
 
 async function subject() {
   const folder = temporaryFolder();
@@ -17,3 +18,4 @@ async function subject() {
 }
 
 netContract("node", subject);
+dgramContract("node", subject);

@@ -69,10 +69,12 @@ export function sendArguments(connected: boolean, args: readonly unknown[]): Sen
       address: isFunction(fifth) ? undefined : fifth,
       callback,
     };
+  // As Node's, one that is connected does not look at what else it is given.
+  const [port, address] = connected ? [] : [second, third];
   return {
     chunks: toChunks(message),
-    port: isFunction(second) ? undefined : second,
-    address: isFunction(third) ? undefined : third,
+    port: isFunction(port) ? undefined : port,
+    address: isFunction(address) ? undefined : address,
     callback,
   };
 }

@@ -239,7 +239,8 @@ export class DatagramSocket extends EventEmitter {
         this.#queuedBytes -= length;
         this.#queuedCount--;
         if (callback) callback(error, ...(error ? [] : [length]));
-        else if (error) this.emit("error", error);
+        // As Node's: of a datagram that was refused nobody hears who did not ask.
+        else if (error && !(error instanceof SocketError)) this.emit("error", error);
       },
     );
   }
