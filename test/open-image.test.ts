@@ -1,20 +1,21 @@
 // openImage(): from any source to files, and back into the image.
 
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
-import { MemoryDisk, OverlayDisk } from "../src/disk/index.ts";
+import { DiskError, HttpDisk, MemoryDisk, OverlayDisk } from "../src/disk/index.ts";
 import { mkfs } from "../src/format/index.ts";
 import { readFile, readText } from "../src/fs/index.ts";
 import { Kernel, openImage } from "../src/index.ts";
-import type { MountedVolume } from "../src/index.ts";
+import type { ImageSource, MountedVolume } from "../src/index.ts";
 import { FileDisk } from "../src/platform/node/index.ts";
-import { run, runWith, temporaryFolder } from "./images/native.ts";
+import { emptyImage, noise, run, runWith, temporaryFolder } from "./images/native.ts";
+import { serve } from "./range-server.ts";
 
 const MIB = 1 << 20;
 
@@ -187,7 +188,164 @@ test("an overlay keeps changes apart until it is committed", async () => {
   assert.equal(run("debugfs", "-R", "cat /hello", path), "changed");
 });
 
-test("what is no image is refused with a reason, and nothing is left behind", async () => {
+/** Mount the only volume of an image, to be read. @returns what it is refused with */
+async function refusal(source: ImageSource): Promise<Error> {
+  await using image = await openImage(source, { readOnly: true });
+  const error: unknown = await image
+    .volume()
+    .mount({ readOnly: true })
+    .then(
+      () => null,
+      (why: unknown) => why,
+    );
+  assert.ok(error instanceof Error, "it was mounted");
+  return error;
+}
+
+test("what is no image names the file and the volume, and asks what may be wrong", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "some.img");
+  for (const [bytes, saw] of [
+    [noise(MIB), /the first bytes are 3c 5e/],
+    [new Uint8Array(MIB), /the first 64 KiB are all zeroes/],
+    [new Uint8Array(0), /it is empty/],
+  ] as const) {
+    writeFileSync(path, bytes);
+    const { name, message } = await refusal(path);
+    assert.equal(name, "NotMountableError");
+    assert.match(message, saw);
+    assert.match(message, /is it a disk image, whole and not encrypted\?/);
+    assert.ok(message.endsWith(`; this is volume 0 (nothing known) of ${path}`), message);
+  }
+  using server = await serve(new Uint8Array(MIB));
+  for (const [source, called] of [
+    [new Blob([new Uint8Array(MIB)]), "volume 0 (nothing known)"],
+    [new File([new Uint8Array(MIB)], "my.img"), "volume 0 (nothing known) of my.img"],
+    [new URL(`file://${path}`), `volume 0 (nothing known) of ${path}`],
+    [`${server.url}?secret`, `volume 0 (nothing known) of ${server.url}`],
+  ] as const) {
+    writeFileSync(path, new Uint8Array(MIB));
+    const { message } = await refusal(source);
+    assert.ok(message.endsWith(`; this is ${called}`), message);
+  }
+  writeFileSync(path, "just text\n");
+  await assert.rejects(openImage(path), {
+    name: "DiskError",
+    message: /^EINVAL: .*some\.img: a size of 10 bytes .*is it a disk image, and complete\?/,
+  });
+});
+
+test("what was not copied to its end says so", async () => {
+  using folder = temporaryFolder();
+  for (const [type, mib, command, ...args] of [
+    ["ext4", 16, "mke2fs", "-q", "-F", "-t", "ext4"],
+    ["xfs", 320, "mkfs.xfs", "-q"],
+    ["btrfs", 128, "mkfs.btrfs", "-q"],
+  ] as const) {
+    const path = emptyImage(join(folder.path, `${type}.img`), mib);
+    run(command, ...args, path);
+    truncateSync(path, (mib / 2) * MIB);
+    const { name, message } = await refusal(path);
+    assert.equal(name, "MountError");
+    assert.match(message, /was it copied, or unpacked, to its end\?/);
+    assert.ok(message.endsWith(`; this is volume 0 (${type}) of ${path}`), message);
+  }
+  const path = join(folder.path, "squashfs.img");
+  writeFileSync(join(folder.path, "content"), noise(400_000));
+  run("mksquashfs", join(folder.path, "content"), path, "-quiet");
+  truncateSync(path, 200_000);
+  assert.match((await refusal(path)).message, /EINVAL.*squashfs.*: is it whole,.*squashfs\.img$/);
+});
+
+test("features that the kernel does not know are named, and what they leave possible", async () => {
+  using folder = temporaryFolder();
+  const ext4At = (name: string, offset: number) => {
+    const path = emptyImage(join(folder.path, name), 16);
+    run("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum", path);
+    const bytes = readFileSync(path);
+    // The highest bit of s_feature_incompat or s_feature_ro_compat (fs/ext4/ext4.h).
+    bytes[1024 + offset + 3] |= 0x80;
+    writeFileSync(path, bytes);
+    return path;
+  };
+  const xfs = emptyImage(join(folder.path, "xfs.img"), 320);
+  run("mkfs.xfs", "-q", xfs);
+  run("xfs_db", "-x", "-c", "sb 0", "-c", "write -d features_incompat 0x40000000", xfs);
+  for (const [path, flags] of [
+    [ext4At("incompatible.img", 0x60), /\(80000000\)/],
+    [xfs, /\(0x40000000\)/],
+  ] as const) {
+    const { message } = await refusal(path);
+    assert.match(message, flags);
+    assert.match(message, /features that are newer than this kernel, and cannot be read without/);
+    assert.ok(message.endsWith(` of ${path}`), message);
+  }
+  const path = ext4At("compatible.img", 0x64);
+  await using image = await openImage(path);
+  await assert.rejects(
+    image.volume().mount(),
+    /\(80000000\).*: mount it read-only; this is volume 0 \(ext4\) of .*compatible\.img$/,
+  );
+  await using mounted = await image.volume().mount({ readOnly: true });
+  assert.deepEqual(await mounted.fs.promises.readdir("/"), ["lost+found"]);
+});
+
+test("an image that shrinks underneath, and one that is full, are errors, and why is told", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "changing.img");
+  const tree = join(folder.path, "tree");
+  run("mkdir", tree);
+  writeFileSync(join(tree, "large"), noise(4 * MIB));
+  run("mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, path, "16M");
+  const errors: unknown[] = [];
+  {
+    await using image = await openImage(path, { onError: (error) => errors.push(error) });
+    await using mounted = await image.volume().mount();
+    const { promises } = mounted.fs;
+    // Nothing that was not written is reported as done, and what there was stays.
+    const writing = promises.writeFile("/more", new Uint8Array(32 * MIB));
+    await assert.rejects(writing, { code: "ENOSPC", syscall: "write" });
+    assert.ok((await promises.stat("/more")).size < 16 * MIB);
+    await promises.unlink("/more");
+    assert.deepEqual(errors, []);
+  }
+  run("e2fsck", "-fn", path);
+  {
+    const options = { readOnly: true, onError: (error: unknown) => errors.push(error) };
+    await using image = await openImage(path, options);
+    await using mounted = await image.volume().mount({ readOnly: true });
+    assert.equal((await mounted.fs.promises.stat("/large")).size, 4 * MIB);
+    truncateSync(path, MIB);
+    await assert.rejects(mounted.fs.promises.readFile("/large"), { code: "EIO" });
+  }
+  const [why] = errors;
+  assert.ok(why instanceof DiskError);
+  assert.deepEqual([why.code, why.path], ["EIO", path]);
+  assert.match(why.message, /changing\.img: .*shorter|shrunk|ends/);
+});
+
+test("a server that disappears in mid-read is an I/O error, and the error names it", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "served.img");
+  const tree = join(folder.path, "tree");
+  run("mkdir", tree);
+  writeFileSync(join(tree, "large"), noise(4 * MIB));
+  run("mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, path, "16M");
+  using server = await serve(readFileSync(path));
+  const errors: unknown[] = [];
+  // It is not asked again and again.
+  using disk = await HttpDisk.open(server.url, { retries: 0 });
+  await using image = await openImage(disk, { onError: (error) => errors.push(error) });
+  await using mounted = await image.volume().mount({ readOnly: true });
+  assert.equal((await mounted.fs.promises.stat("/large")).size, 4 * MIB);
+  server.stop();
+  await assert.rejects(mounted.fs.promises.readFile("/large"), { code: "EIO" });
+  const [why] = errors;
+  assert.ok(why instanceof DiskError);
+  assert.deepEqual([why.code, why.path], ["EIO", server.url]);
+});
+
+test("what cannot be opened is refused with a reason, and nothing is left behind", async () => {
   using folder = temporaryFolder();
   await assert.rejects(openImage(join(folder.path, "missing.img")), {
     name: "DiskError",

@@ -26,6 +26,8 @@ export interface MountHost {
 export interface MountOptions {
   /** The block device, e.g. `/dev/vda1`. */
   source: string;
+  /** What errors say that the source is, e.g. `volume 1 of disk.img`. Default: nothing. */
+  sourceName?: string;
   /** A directory; default: a new one below /mnt. */
   target?: string;
   /** As in /proc/filesystems; default: what the superblock says. */
@@ -43,6 +45,9 @@ export interface MountOptions {
   skipJournal?: boolean;
 }
 
+const withName = (problem: string, name: string | undefined) =>
+  name === undefined ? problem : `${problem}; this is ${name}`;
+
 /** What was found cannot be mounted. */
 export class NotMountableError extends Error {
   override readonly name = "NotMountableError";
@@ -50,11 +55,18 @@ export class NotMountableError extends Error {
   readonly source: string;
   /** What the device has, if it was recognised. */
   readonly content: Content | null;
+  /** The message without what the source is. */
+  readonly problem: string;
 
-  constructor(source: string, content: Content | null, problem: string) {
-    super(problem);
+  constructor(
+    { source, sourceName }: Pick<MountOptions, "source" | "sourceName">,
+    content: Content | null,
+    problem: string,
+  ) {
+    super(withName(problem, sourceName));
     this.source = source;
     this.content = content;
+    this.problem = problem;
   }
 }
 
@@ -68,22 +80,26 @@ export class MountError extends Error {
   readonly type: string;
   /** What the kernel's log says of it. */
   readonly kernelSays: readonly string[];
+  /** The message without what the source is. */
+  readonly problem: string;
 
   constructor(
     cause: SystemError,
-    source: string,
+    { source, sourceName }: Pick<MountOptions, "source" | "sourceName">,
     type: string,
     kernelSays: readonly string[],
     cure?: string,
   ) {
     const what = cause.message.replace(/, mount\b.*/, "");
     const says = kernelSays.length ? `; the kernel says: ${kernelSays.join("; ")}` : "";
-    super(`${what}, mounting ${source} as ${type}${says}${cure ? `; ${cure}` : ""}`, { cause });
+    const problem = `${what}, mounting ${source} as ${type}${says}${cure ? `; ${cure}` : ""}`;
+    super(withName(problem, sourceName), { cause });
     this.code = cause.code;
     this.errno = cause.errno;
     this.source = source;
     this.type = type;
     this.kernelSays = kernelSays;
+    this.problem = problem;
   }
 }
 
@@ -120,7 +136,7 @@ export async function mount(host: MountHost, options: MountOptions): Promise<Mou
   const { source } = options;
   const content = await probeDevice(host.init, source);
   const { type: named, text } = ownOptions(options);
-  const type = named ?? (await typeToMount(host.init, source, content));
+  const type = named ?? (await typeToMount(host.init, options, content));
   const target = options.target ?? (await makeTarget(host.init, source));
   try {
     const journalSkipped = await attempt(host, { ...options, options: text, target, type });
@@ -142,12 +158,13 @@ function ownOptions({ type, options = "" }: MountOptions): { type?: string; text
 
 async function typeToMount(
   process: Process,
-  source: string,
+  options: MountOptions,
   content: Content | null,
 ): Promise<string> {
   if (!content) {
-    const saw = await withReader(process, source, describeStart);
-    throw new NotMountableError(source, null, `no file system that is known: ${saw}`);
+    const saw = await withReader(process, options.source, describeStart);
+    const problem = `no file system that is known: ${saw}; ${UNKNOWN_CURE}`;
+    throw new NotMountableError(options, null, problem);
   }
   const { type, kind, title } = content;
   const problems: Record<Exclude<Content["kind"], "filesystem">, string> = {
@@ -156,11 +173,11 @@ async function typeToMount(
     member: `this is a ${title}: such volumes cannot be put together yet`,
     container: `this is no disk but ${title}: convert or unpack it first`,
   };
-  if (kind !== "filesystem") throw new NotMountableError(source, content, problems[kind]);
+  if (kind !== "filesystem") throw new NotMountableError(options, content, problems[kind]);
   const known = await knownTypes(process);
   if (known.includes(type)) return type;
   throw new NotMountableError(
-    source,
+    options,
     content,
     `this is ${title}, which this kernel has no driver for; it has ${known.join(", ")}`,
   );
@@ -187,8 +204,9 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const about = recordsAbout(host.log, before, source, type);
-    const cure = readOnly && wantsJournal(error, type, about) ? JOURNAL_CURE : undefined;
-    const failure = new MountError(error, source, type, linesOf(about), cure);
+    const cure =
+      readOnly && wantsJournal(error, type, about) ? JOURNAL_CURE : cureOf(about.map(textOf));
+    const failure = new MountError(error, options, type, linesOf(about), cure);
     // A journal that would have to be written is EROFS or EIO, one that is damaged something else.
     if (skip === undefined) throw failure;
     try {
@@ -204,6 +222,31 @@ async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
 const JOURNAL_CURE =
   "it was not unmounted, and its journal has to be replayed, which writes: " +
   "open the image with an overlay, or mount it with skipJournal";
+
+const UNKNOWN_CURE = "is it a disk image, whole and not encrypted?";
+
+/** What the kernel's file systems say, and what to do then. */
+const CURES: readonly (readonly [says: RegExp, cure: string])[] = [
+  [
+    /size of device|device too small|smaller than|beyond end of device|beyond EOD|last sector read failed|total_bytes should be at most/i,
+    "it is shorter than what it holds: was it copied, or unpacked, to its end?",
+  ],
+  [
+    /couldn't mount RDWR because of unsupported|unknown read-only compatible features|read-write because of unknown/i,
+    "it has features that are newer than this kernel: mount it read-only",
+  ],
+  [
+    /couldn't mount because of unsupported|unknown incompatible features|because of unknown incompat/i,
+    "it has features that are newer than this kernel, and cannot be read without them",
+  ],
+];
+
+const textOf = ({ text }: LogRecord) => text;
+
+function cureOf(lines: readonly string[]): string | undefined {
+  if (!lines.length) return "the kernel does not say why: is it whole, and are its options right?";
+  return CURES.find(([says]) => lines.some((line) => says.test(line)))?.[1];
+}
 
 /** Whether a mount failed because nothing could be written to the journal's device. */
 function wantsJournal(error: SystemError, type: string, about: readonly LogRecord[]): boolean {

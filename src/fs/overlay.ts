@@ -61,7 +61,7 @@ export async function mountOverlay(host: MountHost, options: OverlayOptions): Pr
     );
     throw new MountError(
       error,
-      TYPE,
+      { source: TYPE },
       TYPE,
       said.map((record) => record.text.trim()),
     );

@@ -3,7 +3,6 @@
 // Invariants: a kernel that was booted for an image is halted with it; what was opened for it is
 // closed last.
 
-import type { Disk } from "../disk/disk.ts";
 import { OverlayDisk } from "../disk/overlay-disk.ts";
 import { attachDisk } from "../fs/block-device.ts";
 import type { BlockDevice } from "../fs/block-device.ts";
@@ -15,7 +14,7 @@ import { Kernel } from "../kernel.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { Profile } from "../platform/image.ts";
 import { openSource } from "../platform/source.ts";
-import type { ImageSource } from "../platform/source.ts";
+import type { ImageSource, OpenedSource } from "../platform/source.ts";
 import { VolumeNotFoundError } from "./errors.ts";
 import { Volume } from "./volume.ts";
 
@@ -48,13 +47,14 @@ export async function openImage(
   options: OpenImageOptions,
 ): Promise<Image> {
   await using stack = new AsyncDisposableStack();
-  const sources: Disk[] = [];
+  const sources: Source[] = [];
   // Before the kernel: that there is no such file is quickly told.
   for (const one of Array.isArray(source) ? source : [source]) {
     const { overlay = false, readOnly = overlay } = options;
     const opened = await openSource(one as ImageSource, readOnly);
     stack.defer(() => opened.close());
-    sources.push(overlay ? stack.use(new OverlayDisk(opened.disk)) : opened.disk);
+    const disk = overlay ? stack.use(new OverlayDisk(opened.disk)) : opened.disk;
+    sources.push({ disk, name: opened.name });
   }
   if (!sources.length) throw new InvalidOptionError("source", "no image was given");
   const image = options.kernel
@@ -64,6 +64,9 @@ export async function openImage(
   const whole = stack.move();
   return new Image(image, () => whole.disposeAsync());
 }
+
+/** A disk to attach, and what the application calls it. */
+type Source = Pick<OpenedSource, "disk" | "name">;
 
 /** Disks in a kernel. */
 interface Attached extends AsyncDisposable {
@@ -75,23 +78,23 @@ interface Attached extends AsyncDisposable {
 
 async function attachAll(
   kernel: Kernel,
-  sources: readonly Disk[],
+  sources: readonly Source[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   await using stack = new AsyncDisposableStack();
   const devices: BlockDevice[] = [];
   const roots: Volume[] = [];
   const volumes: Volume[] = [];
-  for (const disk of sources) {
+  for (const { disk, name } of sources) {
     const device = stack.use(await attachDisk(kernel, disk, options));
     devices.push(device);
     const facts = await listVolumes(kernel, device);
     const whole = facts.find(({ number }) => number === 0);
-    const root = new Volume(kernel, device, whole ?? wholeOf(device));
+    const root = new Volume(kernel, { device, name }, whole ?? wholeOf(device));
     roots.push(root);
     if (whole) volumes.push(root);
     for (const part of facts)
-      if (part !== whole) volumes.push(new Volume(kernel, device, part, root));
+      if (part !== whole) volumes.push(new Volume(kernel, { device, name }, part, root));
   }
   const members = volumes.filter(({ type }) => type === "btrfs");
   if (sources.length > 1)
@@ -109,7 +112,7 @@ function wholeOf({ path, sizeBytes }: BlockDevice): VolumeFacts {
 }
 
 async function attachToNewKernel(
-  sources: readonly Disk[],
+  sources: readonly Source[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   const small = await bootWith(options.profile ?? "fs", sources, options);
@@ -120,7 +123,7 @@ async function attachToNewKernel(
 
 async function bootWith(
   profile: Profile,
-  sources: readonly Disk[],
+  sources: readonly Source[],
   options: OpenImageOptions,
 ): Promise<Attached> {
   await using stack = new AsyncDisposableStack();

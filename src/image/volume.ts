@@ -12,12 +12,13 @@ import { MountedVolume } from "./mounted-volume.ts";
 /** How to mount a volume, and as whom to use it. */
 export interface VolumeMountOptions
   extends
-    Omit<MountOptions, "source" | "target">,
+    Omit<MountOptions, "source" | "sourceName" | "target">,
     Pick<ProcessOptions, "uid" | "gid" | "groups" | "umask" | "maxThreads"> {}
 
 export class Volume implements VolumeFacts {
   readonly #kernel: Kernel;
   readonly #mounted = new Set<MountedVolume>();
+  readonly #imageName: string | undefined;
   /** The disk that it is on. */
   readonly device: BlockDevice;
   readonly number: number;
@@ -33,11 +34,12 @@ export class Volume implements VolumeFacts {
   /** @internal Use {@link openImage}. */
   constructor(
     kernel: Kernel,
-    device: BlockDevice,
+    { device, name }: { readonly device: BlockDevice; readonly name: string | undefined },
     facts: VolumeFacts,
     parent: Volume | null = null,
   ) {
     this.device = device;
+    this.#imageName = name;
     this.parent = parent;
     if (parent) parent.#children.push(this);
     this.#kernel = kernel;
@@ -81,6 +83,11 @@ export class Volume implements VolumeFacts {
     return `${this.number} (${this.type ?? "nothing known"}${label})`;
   }
 
+  /** For errors, e.g. `volume 2 (ext4 "root") of disk.img`. */
+  get #fullName(): string {
+    return `volume ${this.toString()}${this.#imageName === undefined ? "" : ` of ${this.#imageName}`}`;
+  }
+
   /**
    * Mount it, and start a process in it. Obeys no device nodes or set-user-ID bits of the volume
    * unless it is `trusted`.
@@ -91,7 +98,8 @@ export class Volume implements VolumeFacts {
   async mount(options: VolumeMountOptions = {}): Promise<MountedVolume> {
     const { uid, gid, groups, umask, maxThreads, ...how } = options;
     const identity = { uid, gid, groups, umask, maxThreads };
-    const mounted = await mount(this.#kernel, { ...how, source: this.path });
+    const source = { source: this.path, sourceName: this.#fullName };
+    const mounted = await mount(this.#kernel, { ...how, ...source });
     try {
       const process = await this.#kernel.process({
         ...definedOf(identity),
@@ -113,6 +121,7 @@ export class Volume implements VolumeFacts {
     for (const mounted of this.#mounted) return mounted.usage();
     await using mounted = await mount(this.#kernel, {
       source: this.path,
+      sourceName: this.#fullName,
       readOnly: true,
       skipJournal: true,
     });

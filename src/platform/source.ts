@@ -17,6 +17,8 @@ export type ImageSource = string | URL | Blob | Uint8Array | Disk;
 /** Disks made from a source, or given as one. */
 export interface OpenedSource {
   readonly disk: Disk;
+  /** What the application called it, if it has a name: a path, a URL, a file's name. */
+  readonly name: string | undefined;
   /** Closes what was opened here; a disk that was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -28,27 +30,37 @@ function isDisk(source: object): source is Disk {
 /** @throws {DiskError} e.g. ENOENT @throws {InvalidOptionError} */
 export async function openSource(source: ImageSource, readOnly: boolean): Promise<OpenedSource> {
   if (typeof source === "object" && source !== null && isDisk(source))
-    return { disk: source, close: async () => {} };
+    return { disk: source, name: undefined, close: async () => {} };
   // To be looked at; what is compressed need not have a disk's size, and stays as it is.
   const first = await openPlain(source, true);
+  const name = nameOf(source, first);
   let compressed: Disk | null = null;
   try {
     if (await isCompressed(first)) compressed = await openCompressed(first);
     else if (!readOnly && isWritable(source)) {
       await first.close();
-      return opened(await openPlain(source, false));
+      return opened(name, await openPlain(source, false));
     }
   } catch (error) {
     await first.close();
     throw error;
   }
-  return compressed ? opened(compressed, first) : opened(first);
+  return compressed ? opened(name, compressed, first) : opened(name, first);
+}
+
+/** Without what may be secret in a URL. */
+function nameOf(source: PlainSource, disk: Disk): string | undefined {
+  if (disk instanceof HttpDisk) return disk.path;
+  if (source instanceof URL) return source.pathname;
+  if (typeof source === "string") return source;
+  return "name" in source && typeof source.name === "string" ? source.name : undefined;
 }
 
 /** A disk that was made here, and what it stands on. */
-function opened(disk: Disk, ...below: readonly Disk[]): OpenedSource {
+function opened(name: string | undefined, disk: Disk, ...below: readonly Disk[]): OpenedSource {
   return {
     disk,
+    name,
     async close() {
       for (const one of [disk, ...below]) await one.close();
     },
