@@ -14,6 +14,7 @@ import type { Owner } from "./copy-target.ts";
 import { at, PlaceError, UsageError } from "./errors.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable } from "./output.ts";
+import { atPlace } from "./places.ts";
 import type { Place, Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { chooseVolume, openImage, openVolume } from "./session.ts";
@@ -60,7 +61,7 @@ export async function copyIn(
       const report = await copy(from, volume, to, options);
       copied.push({ name: from.name, report });
     }
-    await volume.sync();
+    await atPlace(target, () => volume.sync());
     return copied;
   });
 }

@@ -17,6 +17,7 @@ import { printable, writeJson } from "./output.ts";
 import { expand, images, parsePlace } from "./places.ts";
 import type { Place, Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
+import { isOfImage } from "./session.ts";
 
 interface Options {
   readonly recursive: boolean;
@@ -128,7 +129,7 @@ async function copy(
     } else
       throw new PlaceError(place, `is a ${type}: only files, directories and links are copied`);
   } catch (error) {
-    throw at(place, error);
+    throw at(isOfImage(error) ? place : target, error);
   } finally {
     process.off("exit", abandon);
     copier.abandon();

@@ -3,7 +3,7 @@
 import type { Usage } from "../fs/stat.ts";
 import type { Volume } from "../image/index.ts";
 import type { Address } from "./address.ts";
-import { UsageError } from "./errors.ts";
+import { PlaceError, UsageError } from "./errors.ts";
 import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { formatBytes, printable, table, write, writeJson } from "./output.ts";
@@ -24,6 +24,7 @@ export async function df(args: string[], scope: Scope = images): Promise<number>
     scope.here === null && address.volume === null
       ? await usages(address, choice)
       : [await usage(scope, address, choice)];
+  if (!all.length) throw new PlaceError(address.image, "no volume has a file system that is known");
   if (values.json) {
     await writeJson(
       all.map(({ volume, usage }) => ({

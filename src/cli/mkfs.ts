@@ -1,12 +1,11 @@
 // liblinux mkfs: a file system is made in an image, or in a volume of one.
 
-import { existsSync } from "node:fs";
-
+import type { Disk } from "../disk/disk.ts";
 import { mkfs as format } from "../format/index.ts";
 import type { MkfsOptions } from "../format/index.ts";
 import { probe } from "../fs/probe.ts";
-import { FileDisk } from "../platform/node/file-disk.ts";
 import { parseAddress } from "./address.ts";
+import { withDisk } from "./disk-file.ts";
 import { readerOf, sliceOf, tableOf } from "./disk-probe.ts";
 import { PlaceError, UsageError } from "./errors.ts";
 import { parse } from "./options.ts";
@@ -32,19 +31,23 @@ export async function mkfs(args: string[]): Promise<number> {
   const { image, volume, path } = parseAddress(text);
   if (path !== null)
     throw new UsageError("mkfs", `${text}: an image or a volume is meant, no path in it`);
-  using disk = openOrMake(image, values.size, volume);
-  const target = await sliceOf(disk, volume, image);
-  if (!values.force) await refuseUsed(target, text);
+  if (values.size !== undefined && volume !== null)
+    throw new UsageError("mkfs", "--size makes an image, which has no volumes yet");
+  const size = values.size === undefined ? undefined : parseSize("mkfs", "--size", values.size);
   const { label, uuid } = values;
-  const made = await format(target, {
+  const options = {
     ...optionsOf(values.option ?? []),
     type: values.type,
     ...(label !== undefined && { label }),
     ...(uuid !== undefined && { uuid }),
     // A file that was just made has nothing in it.
-    zeroed: values.size !== undefined && volume === null,
-  } as MkfsOptions);
-  disk.flush();
+    zeroed: size !== undefined,
+  } as MkfsOptions;
+  const made = await withDisk(image, size, async (disk) => {
+    const target = await sliceOf(disk, volume, image);
+    if (!values.force) await refuseUsed(target, text);
+    return format(target, options);
+  });
   if (values.json) await writeJson({ image, volume, ...made });
   else {
     const named = made.label && ` "${printable(made.label)}"`;
@@ -53,21 +56,8 @@ export async function mkfs(args: string[]): Promise<number> {
   return 0;
 }
 
-function openOrMake(image: string, size: string | undefined, volume: number | null): FileDisk {
-  if (size === undefined) {
-    if (!existsSync(image))
-      throw new PlaceError(image, "ENOENT: no such file; --size SIZE makes one");
-    return new FileDisk(image);
-  }
-  if (volume !== null)
-    throw new UsageError("mkfs", "--size makes an image, which has no volumes yet");
-  if (existsSync(image))
-    throw new PlaceError(image, "EEXIST: is there already; without --size it is formatted");
-  return new FileDisk(image, { createBytes: parseSize("mkfs", "--size", size) });
-}
-
 /** What is there is lost by formatting: that has to be meant. */
-async function refuseUsed(disk: FileDisk | Awaited<ReturnType<typeof sliceOf>>, name: string) {
+async function refuseUsed(disk: Disk, name: string): Promise<void> {
   const content = await probe(readerOf(disk), disk.sizeBytes);
   const table = content ? null : await tableOf(disk);
   const what = content?.title ?? (table && `a ${table.type.toUpperCase()} partition table`);

@@ -11,7 +11,7 @@ export interface KernelChoice {
   /** Null: the smallest that will do. */
   readonly profile: Profile | null;
   readonly memoryMiB: number;
-  /** Replay a journal in memory: the image stays as it is. */
+  /** Keep in memory what is written, such as a journal's replay: the image stays as it is. */
   readonly replay?: boolean;
 }
 
@@ -24,6 +24,7 @@ export const KERNEL_OPTIONS = {
 export const READ_OPTIONS = {
   ...KERNEL_OPTIONS,
   replay: { type: "boolean", default: false },
+  overlay: { type: "boolean", default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
 /** Of verbs that may take long. */
@@ -55,10 +56,16 @@ export function parse<T extends ParseArgsOptionsConfig>(verb: string, args: stri
 
 export function kernelChoice(
   verb: string,
-  values: { profile?: string | undefined; memory?: string | undefined; replay?: boolean },
+  values: {
+    profile?: string | undefined;
+    memory?: string | undefined;
+    replay?: boolean;
+    overlay?: boolean;
+  },
   profiles: readonly Profile[] = ["fs", "full"],
 ): KernelChoice {
-  const { profile, memory, replay = false } = values;
+  const { profile, memory } = values;
+  const replay = (values.replay ?? false) || (values.overlay ?? false);
   const found = profiles.find((name) => name === profile);
   if (profile !== undefined && !found)
     throw new UsageError(verb, `--profile ${profile}: it is ${profiles.join(" or ")}`);

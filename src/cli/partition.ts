@@ -1,11 +1,10 @@
 // liblinux partition: a partition table is written to an image.
 
-import { existsSync } from "node:fs";
-
+import type { Disk } from "../disk/disk.ts";
 import { partition as writeTable } from "../format/index.ts";
 import type { PartitionSpec } from "../format/index.ts";
 import { probe } from "../fs/probe.ts";
-import { FileDisk } from "../platform/node/file-disk.ts";
+import { withDisk } from "./disk-file.ts";
 import { readerOf, tableOf } from "./disk-probe.ts";
 import { PlaceError, UsageError } from "./errors.ts";
 import { parse } from "./options.ts";
@@ -29,10 +28,12 @@ export async function partition(args: string[]): Promise<number> {
   if (table !== "gpt" && table !== "mbr")
     throw new UsageError("partition", `--table ${table}: it is gpt or mbr`);
   const partitions = texts.map(parseSpec);
-  using disk = openOrMake(image, values.size);
-  if (!values.force) await refuseUsed(disk, image);
-  const made = await writeTable(disk, { table, partitions });
-  disk.flush();
+  const size =
+    values.size === undefined ? undefined : parseSize("partition", "--size", values.size);
+  const made = await withDisk(image, size, async (disk) => {
+    if (!values.force) await refuseUsed(disk, image);
+    return writeTable(disk, { table, partitions });
+  });
   if (values.json) await writeJson({ image, ...made });
   else {
     const rows = made.partitions.map(({ number, startBytes, sizeBytes, typeId, uuid }) => [
@@ -59,17 +60,7 @@ function parseSpec(text: string): PartitionSpec {
   };
 }
 
-function openOrMake(image: string, size: string | undefined): FileDisk {
-  if (size !== undefined && existsSync(image))
-    throw new PlaceError(image, "EEXIST: is there already; without --size it is partitioned");
-  if (size !== undefined)
-    return new FileDisk(image, { createBytes: parseSize("partition", "--size", size) });
-  if (!existsSync(image))
-    throw new PlaceError(image, "ENOENT: no such file; --size SIZE makes one");
-  return new FileDisk(image);
-}
-
-async function refuseUsed(disk: FileDisk, name: string): Promise<void> {
+async function refuseUsed(disk: Disk, name: string): Promise<void> {
   const table = await tableOf(disk);
   const content = await probe(readerOf(disk), disk.sizeBytes);
   const what = table ? `a ${table.type.toUpperCase()} partition table` : content?.title;

@@ -1,10 +1,13 @@
 // An image, opened for a verb: with what goes wrong told in the user's terms.
 
 import { DiskError } from "../disk/errors.ts";
+import { FsError } from "../fs/facade/index.ts";
 import { MountError, NotMountableError } from "../fs/mount.ts";
 import { openImage as open, VolumeNotFoundError } from "../image/index.ts";
 import type { Image, MountedVolume, Volume } from "../image/index.ts";
 import { KernelNotFoundError } from "../platform/node/image.ts";
+import { SystemError } from "../syscall/errors.ts";
+import { isRemote } from "./address.ts";
 import type { Address } from "./address.ts";
 import { PlaceError } from "./errors.ts";
 import type { KernelChoice } from "./options.ts";
@@ -18,13 +21,16 @@ export interface Access extends KernelChoice {
 /** Open an image in a kernel that has its file systems, if there is one. */
 export async function openImage(path: string, access: Access): Promise<Image> {
   const { profile, memoryMiB, write = false, replay = false } = access;
-  // An overlay may be written to, and its image is opened read-only.
-  const how = replay && !write ? { overlay: true } : { readOnly: !write };
+  // An overlay may be written to; its image is opened read-only.
+  const how = replay ? { overlay: true } : { readOnly: !write };
   const options = { memoryMiB, ...how, onError: firstError(path) };
   try {
-    return await open(path, profile ? { ...options, profile } : options);
+    const image = await open(path, profile ? { ...options, profile } : options);
+    if (!write || !image.devices[0].readOnly) return image;
+    await image.close();
+    throw new PlaceError(path, readOnlyProblem(path));
   } catch (error) {
-    if (error instanceof DiskError) throw new PlaceError(path, withoutPath(error, path), error);
+    if (error instanceof DiskError) throw new PlaceError(path, diskProblem(error, path), error);
     if (!(error instanceof KernelNotFoundError) || profile) throw error;
     process.stderr.write(
       `liblinux: ${path}: has what only the full kernel can mount: ${error.message}\n`,
@@ -33,17 +39,27 @@ export async function openImage(path: string, access: Access): Promise<Image> {
   }
 }
 
+const readOnlyProblem = (path: string): string =>
+  isRemote(path)
+    ? "EROFS: is on a server, where it can only be read: copy it to this machine first"
+    : "EROFS: is compressed, and can only be read: unpack it first";
+
+/** What a disk says, without its own name, and with a cure of the command line. */
+export function diskProblem({ message }: Error, path: string): string {
+  return message
+    .replace(`${path}: `, "")
+    .replace("; open it with readOnly", ": copy it to where it can be written");
+}
+
 /** The kernel only says that there was an I/O error: tell why, once. */
 function firstError(path: string): (error: unknown) => void {
   let told = false;
   return (error) => {
     if (told) return;
     told = true;
-    process.stderr.write(`liblinux: ${path}: ${withoutPath(error as Error, path)}\n`);
+    process.stderr.write(`liblinux: ${path}: ${diskProblem(error as Error, path)}\n`);
   };
 }
-
-const withoutPath = ({ message }: Error, path: string) => message.replace(`${path}: `, "");
 
 /** The volume that is meant. */
 export function chooseVolume(image: Image, address: Address): Volume {
@@ -85,8 +101,17 @@ export async function mountVolume(
   try {
     return await volume.mount({ readOnly: !write, skipJournal: !write && !replay });
   } catch (error) {
-    if (error instanceof NotMountableError) throw new PlaceError(place, error.message, error);
+    if (error instanceof NotMountableError) throw new PlaceError(place, error.problem, error);
     if (!(error instanceof MountError)) throw error;
-    throw new PlaceError(place, error.message.replace(/, mounting \S+/, ", mounting it"), error);
+    const problem = error.problem
+      .replace(/, mounting \S+/, ", mounting it")
+      .replace("open the image with an overlay, or mount it with skipJournal", REPLAY_CURE);
+    throw new PlaceError(place, problem, error);
   }
 }
+
+const REPLAY_CURE = "--replay does that in memory";
+
+/** Whether an error comes from the kernel that has the image; else it is this machine's. */
+export const isOfImage = (error: unknown): boolean =>
+  error instanceof SystemError || error instanceof FsError;

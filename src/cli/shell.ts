@@ -23,11 +23,6 @@ export async function shell(args: string[]): Promise<number> {
   });
   const [text, ...more] = positionals;
   if (text === undefined || more.length) throw new UsageError("shell", "which image?");
-  if (values.write && values.replay)
-    throw new UsageError(
-      "shell",
-      "--write or --replay: the one changes the image, the other does not",
-    );
   const address = parseAddress(text);
   const access = { ...kernelChoice("shell", values), write: values.write };
   await using image = await openImage(address.image, access);

@@ -18,7 +18,7 @@ import type { Change, MirrorOptions } from "./mirror.ts";
 import { kernelChoice, parse, PROGRESS_OPTIONS, READ_OPTIONS, showsProgress } from "./options.ts";
 import type { KernelChoice } from "./options.ts";
 import { printable, styled, write, writeJson } from "./output.ts";
-import { images } from "./places.ts";
+import { atPlace, images } from "./places.ts";
 import type { Place } from "./places.ts";
 import { Progress } from "./progress.ts";
 import { VolumeTarget } from "./volume-target.ts";
@@ -110,7 +110,7 @@ async function intoImage(
       { path: Buffer.from(path), name },
       { path: Buffer.from(to), name: formatAddress(target, target.path) },
     );
-    await volume.sync();
+    await atPlace(target, () => volume.sync());
     return { report, changes };
   });
 }

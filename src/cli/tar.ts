@@ -26,6 +26,7 @@ import { printable } from "./output.ts";
 import { images } from "./places.ts";
 import type { Scope } from "./places.ts";
 import { Progress } from "./progress.ts";
+import { isOfImage } from "./session.ts";
 import { paddingOf } from "./tar/entry.ts";
 import type { DataRange, TarEntry, TarType } from "./tar/entry.ts";
 import { archiveEnd, memberHeader, sparseMap } from "./tar/writer.ts";
@@ -66,7 +67,8 @@ export async function tar(args: string[], scope: Scope = images): Promise<number
     try {
       await into(file, plain, filter);
     } catch (error) {
-      throw at(formatAddress(place, path), error);
+      const here = file === "-" ? "standard output" : file;
+      throw at(isOfImage(error) ? formatAddress(place, path) : here, error);
     }
     return archive.failures ? 1 : 0;
   });

@@ -28,7 +28,8 @@ zstd, or an http: or https: URL; what is compressed or on a server is only read.
 const KERNEL_OPTIONS = `  --profile NAME   the kernel: fs or full (default: fs, and full for what fs cannot do)
   --memory MIB     the kernel's memory (default 128)`;
 
-const READ_OPTIONS = `  --replay         show what a journal that was not replayed has, in memory: the image stays as it is
+const READ_OPTIONS = `  --replay, --overlay  keep in memory what is written, as the replay of a journal does: the image
+                   stays as it is
 ${KERNEL_OPTIONS}`;
 
 const JSON_OPTION = "  --json           print JSON";
@@ -221,7 +222,8 @@ help and exit; help lists them. On a terminal the tabulator completes, and what 
 the next time. Elsewhere commands are lines of standard input, with # for comments, and the first one
 that fails ends the shell.
 
-  -w, --write      let commands change the image (default: it is only read)
+  -w, --write      let commands change the image (default: it is only read); with --overlay changes
+                   are forgotten in the end
   -c, --command COMMAND  this instead of what is typed; can be repeated
 ${READ_OPTIONS}
 

@@ -11,6 +11,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { byteSource, CorruptError, Input } from "../../disk/compressed/input.ts";
 import { xz } from "../../disk/compressed/xz.ts";
 import { FileDisk } from "../../platform/node/file-disk.ts";
+import { withoutCall } from "../errors.ts";
 import { TarError } from "./entry.ts";
 
 type Bytes = AsyncGenerator<Uint8Array, void, undefined>;
@@ -65,9 +66,13 @@ async function* counted(
   stream: AsyncIterable<Buffer>,
   taken: (bytes: number) => void,
 ): AsyncGenerator<Buffer, void, undefined> {
-  for await (const chunk of stream) {
-    taken(chunk.length);
-    yield chunk;
+  try {
+    for await (const chunk of stream) {
+      taken(chunk.length);
+      yield chunk;
+    }
+  } catch (error) {
+    throw new TarError(withoutCall(error));
   }
 }
 

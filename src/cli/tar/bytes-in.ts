@@ -45,9 +45,12 @@ export class BytesIn {
     }
   }
 
-  /** Read to the end, so that who writes is not interrupted. */
-  async drain(): Promise<void> {
+  /** Read to the end, so that who writes is not interrupted. @returns whether not all is zeroes */
+  async drain(): Promise<boolean> {
+    let found = this.#rest.some((byte) => byte !== 0);
     this.#rest = new Uint8Array();
-    while (!(await this.#source.next()).done);
+    for (let next = await this.#source.next(); !next.done; next = await this.#source.next())
+      found ||= next.value.some((byte) => byte !== 0);
+    return found;
   }
 }

@@ -72,9 +72,14 @@ export class TarReader {
   /** @throws {TarError} */
   async *members(): AsyncGenerator<TarMember, void, undefined> {
     let ahead: Ahead = { records: [], name: null, linkName: null };
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const block = await this.#in.exactly(BLOCK_BYTES);
-      if (!block || block.every((byte) => byte === 0)) return this.#in.drain();
+      if (!block || block.every((byte) => byte === 0)) {
+        const more = await this.#in.drain();
+        // A disk image may begin with zeroes, too.
+        if (isFirst && more) throw new TarError("this is no tar archive: it begins with zeroes");
+        return;
+      }
       const header = decodeHeader(block);
       if (await this.#isAhead(header, ahead)) continue;
       const type = TYPES[header.letter];
