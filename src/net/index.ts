@@ -1,8 +1,17 @@
 // The network: links, addresses, routes and all else that rtnetlink and its kin configure.
 export type { Connection, ConnectionEvent, ConnectionTuple } from "./conntrack.ts";
+export { DhcpLease, DhcpRefusedError } from "./dhcp.ts";
+export type { DhcpOptions } from "./dhcp.ts";
 export type { DeviceChannels, DeviceFeature, DeviceLink } from "./ethtool.ts";
 export type { AddressFlag, AddressSpec, InterfaceAddress } from "./interface-address.ts";
 export type { Link, LinkChanges, LinkFlag, LinkSpec, LinkStatistics, Namespace } from "./link.ts";
+export { parseLklConfig } from "./lkl-config.ts";
+export type { LklConfig, LklInterface } from "./lkl-config.ts";
+export { formatResolver, parseResolver } from "./resolver-config.ts";
+export type { ResolverSettings } from "./resolver-config.ts";
+export { DuplicateAddressError } from "./settle.ts";
+export type { WaitOptions } from "./settle.ts";
+export { NetworkTimeoutError } from "./timeout.ts";
 export type { LinkKind } from "./link-kinds.ts";
 export type { MonitorEvent, MonitorTopic } from "./monitor.ts";
 export type { ForwardingSpec, Neighbour, NeighbourFlag, NeighbourSpec } from "./neighbour.ts";

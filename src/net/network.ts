@@ -4,20 +4,28 @@ import type { CallOptions } from "../abi/calls.ts";
 import { CLONE_NEWNET } from "../abi/constants/sched.ts";
 import type { Process } from "../syscall/process.ts";
 import { Connections } from "./conntrack.ts";
+import { dhcp } from "./dhcp.ts";
+import type { DhcpLease, DhcpOptions } from "./dhcp.ts";
 import { Ethtool } from "./ethtool.ts";
+import type { InterfaceAddress } from "./interface-address.ts";
 import { Addresses } from "./interface-address.ts";
 import { Links } from "./link.ts";
+import { applyLklConfig, parseLklConfig } from "./lkl-config.ts";
 import { monitor } from "./monitor.ts";
 import type { MonitorEvent, MonitorTopic } from "./monitor.ts";
 import { Neighbours } from "./neighbour.ts";
 import type { Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
 import { Nft } from "./nft/nftables.ts";
 import { Qdiscs, TrafficClasses } from "./qdisc.ts";
+import { ResolverConfig } from "./resolver-config.ts";
 import { Routes } from "./route.ts";
 import { Rules } from "./rule.ts";
 import { Session } from "./session.ts";
 import type { Device } from "./session.ts";
+import { settled, slaac } from "./settle.ts";
+import type { WaitOptions } from "./settle.ts";
 import { Sockets } from "./sockets.ts";
+import { Sysctl } from "./sysctl.ts";
 import { WireGuard } from "./wireguard.ts";
 
 /** A process, or a kernel, of which it is pid 1. */
@@ -42,6 +50,8 @@ export class Network {
   readonly socket: Sockets;
   readonly ethtool: Ethtool;
   readonly wireguard: WireGuard;
+  readonly sysctl: Sysctl;
+  readonly resolver: ResolverConfig;
 
   constructor(host: NetworkHost) {
     this.process = "init" in host ? host.init : host;
@@ -58,6 +68,8 @@ export class Network {
     this.socket = new Sockets(this.#session);
     this.ethtool = new Ethtool(this.#session);
     this.wireguard = new WireGuard(this.#session);
+    this.sysctl = new Sysctl(this.process);
+    this.resolver = new ResolverConfig(this.process);
   }
 
   /**
@@ -73,6 +85,54 @@ export class Network {
   /** Take an interface down: its routes go, its IPv4 addresses stay. @throws {UnknownDeviceError} */
   async down(device: Device, options?: CallOptions): Promise<void> {
     await this.link.set(device, { up: false }, options);
+  }
+
+  /**
+   * Get an address by DHCP, with the default route and the servers for names that go with it. The
+   * interface is brought up if it is not. Release the lease when done.
+   *
+   * @throws {NetworkTimeoutError} if no server answers @throws {DhcpRefusedError}
+   */
+  dhcp(device: Device, options?: DhcpOptions): Promise<DhcpLease> {
+    const parts = {
+      session: this.#session,
+      links: this.link,
+      addresses: this.address,
+      routes: this.route,
+      resolver: this.resolver,
+    };
+    return dhcp(parts, device, options);
+  }
+
+  readonly #watchAddresses = (options: SubscriptionOptions): Promise<Subscription<MonitorEvent>> =>
+    this.monitor(["address"], options);
+
+  /**
+   * Wait for IPv6 addresses that a router gives, by SLAAC; gives those.
+   *
+   * @throws {NetworkTimeoutError} if there is no router @throws {DuplicateAddressError}
+   */
+  slaac(device: Device, options?: WaitOptions): Promise<readonly InterfaceAddress[]> {
+    return slaac(this.#session, this.address, this.#watchAddresses, device, options);
+  }
+
+  /**
+   * Wait until duplicate address detection is done with an interface's addresses; gives those.
+   *
+   * @throws {DuplicateAddressError} @throws {NetworkTimeoutError}
+   */
+  settled(device: Device, options?: WaitOptions): Promise<readonly InterfaceAddress[]> {
+    return settled(this.#session, this.address, this.#watchAddresses, device, options);
+  }
+
+  /**
+   * Do what a configuration of LKL's says: its JSON as text, or the object that it is.
+   *
+   * @param devices its interfaces in their order; default: eth0, eth1…
+   * @throws {InvalidOptionError} that names what is wrong in it
+   */
+  async configure(configuration: unknown, devices?: readonly Device[]): Promise<void> {
+    await applyLklConfig(this, parseLklConfig(configuration), devices);
   }
 
   /**
