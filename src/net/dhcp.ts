@@ -7,6 +7,7 @@ import type { CallOptions } from "../abi/calls.ts";
 import { ETH_P_IP } from "../abi/constants/packet.ts";
 import { AF_INET, AF_PACKET, SOCK_CLOEXEC, SOCK_DGRAM } from "../abi/constants/socket.ts";
 import { SockaddrIn, SockaddrLl } from "../abi/structs/socket.ts";
+import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { parseIp, parseMac } from "./address.ts";
 import { CLIENT_PORT, SERVER_PORT, decodeDhcp, encodeDhcp, unwrap, wrap } from "./dhcp-message.ts";
@@ -28,6 +29,13 @@ const DEFAULT_METRIC = 100;
 /** Section 4.4.5. */
 const RENEW_PART = 0.5;
 const LEAST_RENEW_SECONDS = 60;
+/** Where nothing can be sent from, or to. */
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  "EADDRNOTAVAIL",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+]);
 const FOREVER_SECONDS = 0xffffffff;
 
 /** How an address is asked for. */
@@ -373,8 +381,12 @@ export class DhcpLease {
     this.#released = true;
     const { process } = this.#parts.session;
     const bytes = encodeDhcp(await this.#compose("release"));
-    if (this.server !== undefined)
+    try {
       await this.#withSocket((fd) => process.sendto(fd, bytes, bytes.length, 0, null, 0));
+    } catch (error) {
+      // The address is gone, or the way to the server: it takes it back when its time is up.
+      if (!(error instanceof SystemError && UNREACHABLE.has(error.code))) throw error;
+    }
     await this.#removeAddress(this.address);
   }
 
