@@ -56,13 +56,23 @@ export function lastFunction(args: readonly unknown[]): Handler | undefined {
 const isPath = (value: unknown): value is string =>
   typeof value === "string" && !/^\s*\d+\s*$/.test(value);
 
+/** Options without those that are null, as agents give them. */
+function given(options: object): ConnectArguments {
+  const entries = Object.entries(options);
+  return Object.fromEntries(
+    entries.filter(
+      ([name, value]) => value !== null && value !== undefined && (name !== "path" || value !== ""),
+    ),
+  );
+}
+
 /** connect(options), connect(path), connect(port, host): with a listener behind. */
 export function connectArguments(
   args: readonly unknown[],
 ): [ConnectArguments, Handler | undefined] {
   const [first, second] = args;
   const callback = lastFunction(args);
-  if (typeof first === "object" && first !== null) return [first, callback];
+  if (typeof first === "object" && first !== null) return [given(first), callback];
   if (isPath(first)) return [{ path: first }, callback];
   const port = typeof first === "function" || first === undefined ? {} : { port: first as number };
   return [{ ...port, ...(typeof second === "string" && { host: second }) }, callback];
