@@ -8,7 +8,7 @@ import { after, suite, test } from "node:test";
 import { AT_FDCWD, O_CREAT, O_DIRECT, O_RDONLY, O_RDWR } from "../src/abi/constants/fcntl.ts";
 import { FaultDisk, MemoryDisk } from "../src/disk/index.ts";
 import type { Disk, Fault, FaultDiskOptions } from "../src/disk/index.ts";
-import { attachDisk, mount, readMounts } from "../src/fs/index.ts";
+import { attachDisk, mount, MountError, readMounts } from "../src/fs/index.ts";
 import type { AttachOptions } from "../src/fs/index.ts";
 import { Kernel, SystemError } from "../src/index.ts";
 import { assertBytes, diskContract, pattern } from "./contract/disk.ts";
@@ -459,6 +459,38 @@ for (const type of NAMES) {
       assert.ok(codes.size > 0, "nobody noticed");
       for (const one of codes) assert.ok(["EIO", "EROFS", "EUCLEAN"].includes(one), one);
       await bench.init.umount2(bench.target, 0).catch(() => {});
+      await bench.kernel.halt().catch((error: unknown) => {
+        assert.ok(error instanceof AggregateError, String(error));
+      });
+    });
+
+    test("lost writes at random are noticed or not, and nothing hangs", async () => {
+      await using bench = await Bench.make(type);
+      const fault = bench.disk.inject({
+        effect: { kind: "lost" },
+        on: ["write"],
+        probability: 0.3,
+      });
+      const marks = Array.from({ length: 30 }, (_, i) => 0x40 + i);
+      const tolerate = async <T>(work: Promise<T>): Promise<T | string> => {
+        try {
+          return await work;
+        } catch (error) {
+          if (error instanceof SystemError || error instanceof MountError) return error.code;
+          throw error;
+        }
+      };
+      for (const mark of marks) await tolerate(bench.put(`file ${mark}`, mark));
+      fault.lift();
+      assert.ok(fault.struck > 0);
+      const found = [await tolerate(bench.remount())];
+      if (found[0] === undefined)
+        for (const mark of marks) {
+          const head = await tolerate(bench.head(`file ${mark}`));
+          if (typeof head === "string" || head.some((byte) => byte !== mark))
+            found.push(String(head));
+        }
+      assert.ok(found.some(Boolean), "nothing was lost");
       await bench.kernel.halt().catch((error: unknown) => {
         assert.ok(error instanceof AggregateError, String(error));
       });
