@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
 import { commandOf, quoted, wordsOf } from "../src/cli/shell/words.ts";
-import { findVerb, optionsOf, verbNames } from "../src/cli/verbs.ts";
+import { findVerb, helpText, optionsOf, verbNames } from "../src/cli/verbs.ts";
 import { execute, fails, main, succeeds, succeedsWith, top } from "./command.ts";
 import { ext4Image, run, sampleTree, temporaryFolder } from "./images/native.ts";
 
@@ -240,6 +240,22 @@ _liblinux liblinux; printf '%s\\n' "\${COMPREPLY[@]}"`;
     ]);
   });
 
+  test("the help of every verb is complete", () => {
+    for (const name of verbNames()) {
+      const { usage, examples = [] } = findVerb(name);
+      assert.ok(usage.startsWith(name), name);
+      assert.ok(examples.length, `an example of ${name}`);
+      const long = helpText(name)
+        .split("\n")
+        .filter((line, i) => i && line.length > 80);
+      assert.deepEqual(
+        long.filter((line) => !/liblinux/.test(line)),
+        [],
+        name,
+      );
+    }
+  });
+
   test("the help has every option that there is, and no other", async () => {
     for (const name of verbNames().filter((verb) => !["demo", "boot"].includes(verb))) {
       const verb = findVerb(name);
@@ -260,7 +276,7 @@ _liblinux liblinux; printf '%s\\n' "\${COMPREPLY[@]}"`;
       const names = new Set(told.flatMap((one) => one.names));
       assert.deepEqual(
         taken.filter((option) => !names.has(option)),
-        name === "chown" || name === "xattr" ? ["--no-dereference"] : [],
+        [],
         name,
       );
     }

@@ -415,9 +415,15 @@ suite("the command line", { concurrency: 2 }, () => {
     run("diff", "-r", join(root, "sub"), at("there/sub"));
   });
 
-  test("cp -r: devices and pipes are reported, set-ID bits are dropped", async () => {
+  test("cp -r: what this machine cannot store is reported, and set-ID bits are dropped", async () => {
     const special = ext4Image(at("special.img"), root);
-    debugfs(special, "mknod pipe p", "mknod null c 1 3", "set_inode_field big mode 0104755");
+    debugfs(
+      special,
+      "mknod pipe p",
+      "mknod null c 1 3",
+      "set_inode_field big mode 0104755",
+      "ea_set big user.note hello",
+    );
     const { code, text, err } = await liblinux("cp", "-r", "--json", `${special}:/`, at("special"));
     assert.equal(code, 0);
     const [report] = JSON.parse(text);
@@ -426,12 +432,15 @@ suite("the command line", { concurrency: 2 }, () => {
       { path: "/pipe", type: "fifo" },
     ]);
     assert.deepEqual(report.dropped, ["/big"]);
+    assert.deepEqual(report.lost, [{ path: "/big", attribute: "user.note" }]);
+    assert.match(err, /1 extended attributes of 1 files cannot be kept there\n/);
     assert.match(err, /special\.img:\/null: is a character device: left out\n/);
     assert.match(err, /1 files lost their set-user-ID/);
     assert.equal(statSync(at("special/big")).mode & 0o7777, 0o755);
     if (process.getuid?.() === 0) {
       debugfs(special, "set_inode_field big uid 1234", "set_inode_field big gid 4321");
-      await succeeds("cp", "-p", `${special}:/big`, at("kept"));
+      const kept = await liblinux("cp", "-p", `${special}:/big`, at("kept"));
+      assert.match(kept.err, /^liblinux: cp \S+big: 1 extended attributes of 1 files cannot/);
       const { mode, uid, gid } = statSync(at("kept"));
       assert.deepEqual([mode & 0o7777, uid, gid], [0o4755, 1234, 4321]);
     }

@@ -60,7 +60,7 @@ function afterBreak(typed: string, breaks: string): number {
 /** Values of options that are few. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "--profile": ["fs", "full"],
-  "mkfs --type": ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "exfat", "swap"],
+  "mkfs --type": ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "exfat", "minix", "swap"],
   "find --type": ["f", "d", "l", "b", "c", "p", "s"],
   "partition --table": ["gpt", "mbr"],
   "diff --ignore": ["content", "mode", "owner", "time", "attributes"],

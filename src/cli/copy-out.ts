@@ -8,13 +8,15 @@
 
 import fs from "node:fs";
 
-import { O_NOFOLLOW } from "../abi/constants/fcntl.ts";
+import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../abi/constants/fcntl.ts";
 import { openDirectory, walk } from "../fs/directory.ts";
 import type { WalkEntry } from "../fs/directory.ts";
 import { CHUNK_BYTES, readChunks, readLink } from "../fs/files.ts";
 import { stat } from "../fs/stat.ts";
 import type { FileStatus } from "../fs/stat.ts";
+import { listXattrs } from "../fs/xattr.ts";
 import type { KernelBuffer } from "../syscall/buffer.ts";
+import { SystemError } from "../syscall/errors.ts";
 import type { Process } from "../syscall/process.ts";
 import { CopyReport } from "./copy-report.ts";
 import { withoutCall } from "./errors.ts";
@@ -74,6 +76,7 @@ export class Copier {
     const status = await stat(this.#process, source);
     const target = joinHost(Buffer.from(fs.realpathSync(folder)), Buffer.from(name));
     await this.#content(source, status, Buffer.from(fs.realpathSync(folder)), target, {});
+    await this.#noteAttributes(source, AT_FDCWD, source);
     this.report.files++;
   }
 
@@ -142,10 +145,27 @@ export class Copier {
       const first = links > 1 ? this.#linked.get(key) : undefined;
       if (first && this.#link(first, folder, here)) return;
       await this.#content(rawName, status, folder, here, { at: parentFd, path });
+      await this.#noteAttributes(rawName, parentFd, path);
       if (links > 1) this.#linked.set(key, here);
       this.report.files++;
     } else {
       this.report.skip(path, entry.type, (...told) => this.#say(...told));
+    }
+  }
+
+  /** This machine's files get none. */
+  async #noteAttributes(name: string | Uint8Array, parentFd: number, path: string): Promise<void> {
+    const follow = parentFd === AT_FDCWD ? 0 : O_NOFOLLOW;
+    const flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | follow;
+    const fd = await this.#process.openat(parentFd, name, flags, 0);
+    try {
+      for (const attribute of await listXattrs(this.#process, fd))
+        this.report.lost.push({ path, attribute });
+    } catch (error) {
+      // Not every file system has them.
+      if (!(error instanceof SystemError && error.code === "EOPNOTSUPP")) throw error;
+    } finally {
+      await this.#process.close(fd);
     }
   }
 

@@ -25,6 +25,20 @@ export class CopyReport {
     tell(path, `is a ${type}: left out`);
   }
 
+  /** What was not kept, each in a sentence. */
+  losses(): string[] {
+    const { lost, dropped } = this;
+    const files = new Set(lost.map(({ path }) => path)).size;
+    return [
+      ...(lost.length
+        ? [`${lost.length} extended attributes of ${files} files cannot be kept there`]
+        : []),
+      ...(dropped.length
+        ? [`${dropped.length} files lost their set-user-ID or set-group-ID bits (-p keeps them)`]
+        : []),
+    ];
+  }
+
   /** For --json. */
   summary(): object {
     const { files, directories, symlinks, hardLinks, specials, bytes } = this;

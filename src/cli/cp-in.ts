@@ -155,10 +155,7 @@ async function copy(
   } catch (error) {
     throw at(from.name, error);
   }
-  if (report.lost.length)
-    process.stderr.write(
-      `liblinux: cp ${printable(from.name)}: ${report.lost.length} extended attributes ` +
-        "cannot be kept there\n",
-    );
+  for (const loss of report.losses())
+    process.stderr.write(`liblinux: cp ${printable(from.name)}: ${loss}\n`);
   return report;
 }

@@ -134,11 +134,8 @@ async function copy(
     process.off("exit", abandon);
     copier.abandon();
   }
-  if (copier.report.dropped.length)
-    process.stderr.write(
-      `liblinux: cp ${place}: ${copier.report.dropped.length} files lost their set-user-ID or ` +
-        "set-group-ID bits (-p keeps them)\n",
-    );
+  for (const loss of copier.report.losses())
+    process.stderr.write(`liblinux: cp ${printable(place)}: ${loss}\n`);
   return copier.report;
 }
 

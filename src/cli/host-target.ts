@@ -135,6 +135,8 @@ export class HostTarget implements CopyTarget {
     }
     fs.closeSync(fd);
     this.#temporary.complete(to);
+    for (const [attribute] of await this.#source.attributes(from))
+      this.#report.lost.push({ path: from.toString(), attribute });
   }
 
   #noteDropped(from: Buffer, { mode }: SourceStatus): void {

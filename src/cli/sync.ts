@@ -195,7 +195,8 @@ async function mirrored(
   } catch (error) {
     throw at(`${from.name} to ${to.name}`, error);
   }
-  tellLosses(from.name, report);
+  for (const loss of report.losses())
+    process.stderr.write(`liblinux: sync ${printable(from.name)}: ${loss}\n`);
   return changes;
 }
 
@@ -210,12 +211,4 @@ function lineOf({ path, change, type, what }: Change): string {
   const slash = type === "directory" ? "/" : "";
   const why = what.length ? ` (${what.join(", ")})` : "";
   return `${styled(colour, `${sign} ${printable(path)}${slash}`)}${why}\n`;
-}
-
-function tellLosses(name: string, { lost, dropped }: CopyReport): void {
-  const say = (text: string) =>
-    process.stderr.write(`liblinux: sync ${printable(name)}: ${text}\n`);
-  if (lost.length) say(`${lost.length} extended attributes cannot be kept there`);
-  if (dropped.length)
-    say(`${dropped.length} files lost their set-user-ID or set-group-ID bits (-p keeps them)`);
 }
