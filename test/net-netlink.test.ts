@@ -10,6 +10,7 @@ import { RTM_NEWLINK } from "../src/abi/constants/rtnetlink.ts";
 import { Ifinfomsg } from "../src/abi/structs/netlink.ts";
 import { InvalidOptionError } from "../src/index.ts";
 import { formatIp, ipOf, networkOf, parseIp, parsePrefix } from "../src/net/address.ts";
+import { readBridgeVlans } from "../src/net/bridge-vlan.ts";
 import { readConnection } from "../src/net/conntrack.ts";
 import { MalformedMessageError } from "../src/net/index.ts";
 import type { NftSet } from "../src/net/index.ts";
@@ -203,6 +204,7 @@ const readers: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   route: readRoute,
   rule: readRule,
   neighbour: readNeighbour,
+  "VLANs of a bridge": readBridgeVlans,
   qdisc: readQdisc,
   class: readClass,
   connection: (payload) => readConnection({ payload }),

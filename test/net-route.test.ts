@@ -434,6 +434,41 @@ test("neighbours and forwarding entries are added, listed and removed", async ()
   for (const name of ["n0", "nbr"]) await network.link.delete(name);
 });
 
+test("a bridge that filters VLANs lets those pass that its ports are in", async () => {
+  const [left, middle, right] = [await host(kernel), await host(kernel), await host(kernel)];
+  const { link, bridgeVlan } = middle.net;
+  await link.add({ name: "br0", kind: "bridge", bridge: { vlanFiltering: true } });
+  await link.set("br0", { up: true });
+  for (const [index, end] of [left, right].entries()) {
+    const peer = { name: "eth0", namespacePid: end.process.pid };
+    await link.add({ name: `p${index}`, kind: "veth", veth: { peer } });
+    await link.set(`p${index}`, { master: "br0", up: true });
+    await end.net.up("eth0");
+    await end.net.link.add({ name: "v5", kind: "vlan", link: "eth0", vlan: { id: 5 } });
+    await end.net.up("v5", `10.12.0.${index + 1}/24`);
+  }
+  assert.equal(await ping(left.process, "10.12.0.2", 50), false);
+  for (const port of ["p0", "p1"]) await bridgeVlan.add(port, { id: 5 });
+  assert.equal(await reaches(left.process, "10.12.0.2"), true);
+  await bridgeVlan.add("p0", { id: 10, to: 20 });
+  await bridgeVlan.add("p0", { id: 30, pvid: true, untagged: true });
+  await bridgeVlan.add("br0", { id: 40 });
+  assert.deepEqual(await bridgeVlan.list("p0"), [
+    { device: "p0", id: 1, untagged: true },
+    { device: "p0", id: 5 },
+    { device: "p0", id: 10, to: 20 },
+    { device: "p0", id: 30, pvid: true, untagged: true },
+  ]);
+  assert.ok((await bridgeVlan.list("br0")).some(({ id }) => id === 40));
+  await bridgeVlan.delete("p0", { id: 10, to: 20 });
+  await bridgeVlan.delete("br0", { id: 40 });
+  assert.ok((await bridgeVlan.list()).every(({ id }) => id !== 10 && id !== 40));
+  await assert.rejects(bridgeVlan.add("p0", { id: 5000 }), { option: "id" });
+  await assert.rejects(bridgeVlan.add("p0", { id: 9, to: 8 }), { option: "to" });
+  await assert.rejects(bridgeVlan.add("lo", { id: 5 }), { name: "NetlinkError" });
+  await end(left, right, middle);
+});
+
 suite("between namespaces", () => {
   test("a veth carries pings and TCP", async () => {
     const [left, right] = await pair(kernel);

@@ -419,7 +419,6 @@ export async function dhcp(
     ...(hostname !== undefined && { hostname }),
   };
   await using exchange = await Exchange.open(session.process, link.index);
-  const ours = (message: DhcpMessage) => message.transaction === transaction;
   const acked = await within(
     session.process,
     timeoutMs,
@@ -427,19 +426,24 @@ export async function dhcp(
     async (over) => {
       const offer = await exchange.ask(
         { type: "discover", ...common },
-        (message) => ours(message) && message.type === "offer" && message.yourAddress !== undefined,
+        ({ transaction: of, type, yourAddress, server }) =>
+          of === transaction &&
+          type === "offer" &&
+          yourAddress !== undefined &&
+          server !== undefined,
         over,
       );
-      return exchange.ask(
+      const answer = await exchange.ask(
         {
           type: "request",
           ...common,
           ...(offer.yourAddress !== undefined && { requestedAddress: offer.yourAddress }),
           ...(offer.server !== undefined && { server: offer.server }),
         },
-        (message) => ours(message) && (message.type === "ack" || message.type === "nak"),
+        ({ transaction: of, type }) => of === transaction && (type === "ack" || type === "nak"),
         over,
       );
+      return { ...offer, ...answer };
     },
     signal,
   );

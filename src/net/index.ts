@@ -1,4 +1,5 @@
 // The network: links, addresses, routes and all else that rtnetlink and its kin configure.
+export type { BridgeVlan, BridgeVlanSpec } from "./bridge-vlan.ts";
 export type { Connection, ConnectionEvent, ConnectionTuple } from "./conntrack.ts";
 export { DhcpLease, DhcpRefusedError } from "./dhcp.ts";
 export type { DhcpOptions } from "./dhcp.ts";

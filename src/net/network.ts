@@ -3,6 +3,7 @@
 import type { CallOptions } from "../abi/calls.ts";
 import { CLONE_NEWNET } from "../abi/constants/sched.ts";
 import type { Process } from "../syscall/process.ts";
+import { BridgeVlans } from "./bridge-vlan.ts";
 import { Connections } from "./conntrack.ts";
 import { dhcp } from "./dhcp.ts";
 import type { DhcpLease, DhcpOptions } from "./dhcp.ts";
@@ -43,6 +44,7 @@ export class Network {
   readonly route: Routes;
   readonly rule: Rules;
   readonly neighbour: Neighbours;
+  readonly bridgeVlan: BridgeVlans;
   readonly qdisc: Qdiscs;
   readonly trafficClass: TrafficClasses;
   readonly nft: Nft;
@@ -61,6 +63,7 @@ export class Network {
     this.route = new Routes(this.#session);
     this.rule = new Rules(this.#session);
     this.neighbour = new Neighbours(this.#session);
+    this.bridgeVlan = new BridgeVlans(this.#session);
     this.qdisc = new Qdiscs(this.#session);
     this.trafficClass = new TrafficClasses(this.#session);
     this.nft = new Nft(this.#session);
