@@ -240,8 +240,29 @@ _liblinux liblinux; printf '%s\\n' "\${COMPREPLY[@]}"`;
     ]);
   });
 
+  test("progress where it is wanted, and colours on terminals only", async () => {
+    const shown = await execute(
+      process.execPath,
+      [main, "cp", "--progress", `${image}:/big`, at("big")],
+      env(),
+    );
+    assert.equal(shown.code, 0);
+    assert.match(shown.err, /^(?:\d+% {2}[^\n]* of 2\.9 MiB, [^\n]*\/s[^\n]*\n)*100% {2}[^\n]*\n$/);
+    assert.equal((await succeeds("tar", `${image}:/big`, "-o", at("big.tar"))).err, "");
+    const tree = `liblinux tree -L 1 '${image}'`;
+    const onTerminal = async (noColour: Record<string, string>) => {
+      const { NO_COLOR: _, ...rest } = env();
+      return (await execute("script", ["-qec", tree, "/dev/null"], { ...rest, ...noColour })).text;
+    };
+    assert.match(await onTerminal({}), /\x1b\[1m/); // eslint-disable-line no-control-regex
+    assert.ok(!(await onTerminal({ NO_COLOR: "1" })).includes("\x1b"));
+    assert.ok(!(await succeeds("tree", image)).text.includes("\x1b"));
+  });
+
   test("the help of every verb is complete", () => {
+    const guide = readFileSync(join(top, "docs/cli.md"), "utf8");
     for (const name of verbNames()) {
+      assert.ok(name === "demo" || guide.includes(`liblinux ${name} `), `${name} in docs/cli.md`);
       const { usage, examples = [] } = findVerb(name);
       assert.ok(usage.startsWith(name), name);
       assert.ok(examples.length, `an example of ${name}`);
