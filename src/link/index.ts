@@ -29,3 +29,14 @@ export { MAX_BACKLOG_BYTES, Uplink } from "./uplink.ts";
 export type { UplinkOptions } from "./uplink.ts";
 export { WebSocketLink } from "./websocket-link.ts";
 export type { WebSocketLinkOptions } from "./websocket-link.ts";
+export { HostNat, MAX_CONNECTIONS } from "./nat/nat.ts";
+export type { Destination, Forward, HostNatOptions } from "./nat/nat.ts";
+export type {
+  DatagramListener,
+  HostDatagrams,
+  HostFailure,
+  HostListener,
+  HostSockets,
+  HostStream,
+  StreamListener,
+} from "./nat/sockets.ts";

@@ -4,6 +4,7 @@ export type { CaptureFileOptions } from "./capture-file.ts";
 export { FileDisk } from "./file-disk.ts";
 export type { FileDiskOptions } from "./file-disk.ts";
 export { KernelNotFoundError } from "./image.ts";
+export { hostNat } from "./host-nat.ts";
 export { SocketLink, SocketLinkServer } from "./socket-link.ts";
 export type { SocketPlace } from "./socket-link.ts";
 export { TapLink } from "./tap-link.ts";

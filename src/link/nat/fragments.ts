@@ -1,0 +1,47 @@
+// Packets that come in fragments, put together (RFC 791, section 3.2).
+//
+// Invariant: at most MAX_PACKETS are under way, the oldest first; none is kept for longer than TIMEOUT_MS
+// once another one comes.
+
+import { isSound } from "./packet.ts";
+import type { Packet } from "./packet.ts";
+
+const MAX_PACKETS = 64;
+const MAX_FRAGMENTS = 256;
+const TIMEOUT_MS = 30_000;
+
+export class Reassembly {
+  readonly #packets = new Map<string, { since: number; parts: Packet[] }>();
+
+  /** The whole packet, if this fragment was the last one that was missing. */
+  add(packet: Packet): Packet | null {
+    const now = performance.now();
+    const key = `${packet.source} ${packet.target} ${packet.protocol} ${packet.identification}`;
+    const known = this.#packets.get(key) ?? { since: now, parts: [] };
+    this.#packets.set(key, known);
+    for (const [old, { since }] of this.#packets) {
+      if (this.#packets.size <= MAX_PACKETS && now - since < TIMEOUT_MS) break;
+      this.#packets.delete(old);
+    }
+    known.parts.push(packet);
+    if (known.parts.length > MAX_FRAGMENTS) this.#packets.delete(key);
+    const whole = joined(known.parts);
+    if (!whole) return null;
+    this.#packets.delete(key);
+    return isSound(whole) ? whole : null;
+  }
+}
+
+function joined(parts: readonly Packet[]): Packet | null {
+  const sorted = parts.toSorted((a, b) => a.offset - b.offset);
+  let end = 0;
+  for (const { offset, payload } of sorted) {
+    if (offset > end) return null;
+    end = Math.max(end, offset + payload.length);
+  }
+  const last = sorted[sorted.length - 1];
+  if (last.more || end > 65535) return null;
+  const payload = new Uint8Array(end);
+  for (const part of sorted) payload.set(part.payload, part.offset);
+  return { ...sorted[0], offset: 0, more: false, payload };
+}

@@ -1,0 +1,477 @@
+// One TCP connection: the guest's stack at one end, a stream of the host's at the other (RFC 9293).
+//
+// Positions count bytes from the start of a direction, the SYN being the first; a number on the wire is
+// such a position and where the direction began, modulo 2^32.
+//
+// Invariants: #acked <= #sent <= #end, where #end is what the host's stream has given so far; #chunks
+// holds the bytes from #acked on. The host's stream is paused while more than MAX_SEND_BYTES of them wait.
+// A timer runs while something is sent and not acknowledged, or while the guest has no room for what waits.
+
+import { VIRTIO_NET_HDR_GSO_TCPV4 } from "../../abi/constants/virtio.ts";
+import type { Frame } from "../frame.ts";
+import { segmentFrame, u16 } from "./packet.ts";
+import type { Route, Segment } from "./packet.ts";
+import type { HostFailure, HostStream, StreamListener } from "./sockets.ts";
+
+export const FIN = 0x01;
+export const SYN = 0x02;
+export const RST = 0x04;
+export const PSH = 0x08;
+export const ACK = 0x10;
+
+/** What waits for the guest, and what may wait for the host. */
+const MAX_SEND_BYTES = 1 << 20;
+const MAX_RECEIVE_BYTES = 1 << 20;
+/** What the window is shifted by, if the guest knows that (RFC 7323). */
+const SCALE = 7;
+const MAX_SCALE = 14;
+const OPTION_END = 0;
+const OPTION_NOP = 1;
+const OPTION_MSS = 2;
+const OPTION_SCALE = 3;
+/** The least that everyone takes (RFC 9293, section 3.7.1). */
+const DEFAULT_MSS = 536;
+const MIN_MSS = 64;
+/** What fits a packet besides the headers. */
+const MAX_SEGMENT_BYTES = 65535 - 40;
+const INITIAL_SEGMENTS = 10;
+const FIRST_TIMEOUT_MS = 250;
+const MAX_TIMEOUT_MS = 60_000;
+const MAX_RETRIES = 12;
+const DUPLICATES = 3;
+
+/** What a connection needs of the NAT. */
+export interface TcpHost {
+  /** Largest segment that fits the link. */
+  readonly mss: number;
+  /** Bring a frame to the guest. False: better wait for {@link TcpConnection.room}. */
+  deliver(frame: Frame, guest: number): boolean;
+  /** The host's end could not be reached. */
+  unreachable(connection: TcpConnection): void;
+  /** The connection is over. */
+  forget(connection: TcpConnection): void;
+}
+
+export class TcpConnection implements StreamListener {
+  /** By which the NAT finds it. */
+  readonly key: string;
+  readonly route: Route;
+  readonly guestPort: number;
+  readonly port: number;
+  /** The begin of the packet that asked for it. */
+  readonly begin: Uint8Array<ArrayBuffer> | null;
+  readonly #host: TcpHost;
+  #stream: HostStream | null = null;
+  #over = false;
+  /** Whether the guest has answered. */
+  #established = false;
+  /** Whether SYN (and so everything) may be sent: the host's stream is open. */
+  #opened = false;
+
+  // To the guest.
+  readonly #initial = crypto.getRandomValues(new Uint32Array(1))[0];
+  #chunks: Uint8Array[] = [];
+  #acked = 0;
+  #sent = 0;
+  #end = 1;
+  #finAt = -1;
+  #window = 65535;
+  #windowScale = 0;
+  #mss = DEFAULT_MSS;
+  #congestion = INITIAL_SEGMENTS * DEFAULT_MSS;
+  #threshold = Infinity;
+  #duplicates = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timeoutMs = FIRST_TIMEOUT_MS;
+  #retries = 0;
+  #paused = false;
+
+  // From the guest.
+  #guestInitial = 0;
+  #received = 0;
+  #scaled = false;
+  #ahead: { at: number; bytes: Uint8Array<ArrayBuffer> }[] = [];
+  #aheadBytes = 0;
+  #guestFinAt = -1;
+  #offered = 0;
+
+  /** @param route from the NAT to the guest @param begin of the guest's packet, if it asked */
+  constructor(
+    host: TcpHost,
+    key: string,
+    route: Route,
+    ports: { readonly port: number; readonly guestPort: number },
+    begin: Uint8Array<ArrayBuffer> | null,
+  ) {
+    this.#host = host;
+    this.key = key;
+    this.route = route;
+    this.port = ports.port;
+    this.guestPort = ports.guestPort;
+    this.begin = begin;
+  }
+
+  /** The guest asks for the connection; `connect` makes the host's end. */
+  accept(segment: Segment, connect: (listener: StreamListener) => HostStream): void {
+    this.#guestInitial = segment.seq;
+    this.#received = 1;
+    this.#readOptions(segment.options);
+    this.#window = segment.window;
+    this.#stream = connect(this);
+  }
+
+  /** The host asks for the connection: somebody connected to a port that is forwarded. */
+  ask(stream: (listener: StreamListener) => HostStream): void {
+    this.#scaled = true;
+    this.#stream = stream(this);
+    this.#stream.pause();
+    this.#paused = true;
+    this.#opened = true;
+    this.#send();
+  }
+
+  /** End it without a word. */
+  destroy(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#stream?.destroy();
+    this.#chunks = [];
+    this.#ahead = [];
+    this.#host.forget(this);
+  }
+
+  // --- From the host's stream ----------------------------------------------------------------
+
+  opened(): void {
+    if (this.#over) return;
+    this.#opened = true;
+    this.#send();
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#over || bytes.length === 0) return;
+    this.#chunks.push(bytes);
+    this.#end += bytes.length;
+    if (this.#end - this.#acked > MAX_SEND_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#stream?.pause();
+    }
+    this.#send();
+  }
+
+  drained(): void {
+    // The guest was told of less than half: now there is room.
+    if (!this.#over && this.#established && this.#offered < MAX_RECEIVE_BYTES / 2)
+      this.#acknowledge();
+  }
+
+  ended(): void {
+    if (this.#over || this.#finAt >= 0) return;
+    this.#finAt = this.#end++;
+    this.#send();
+  }
+
+  failed(why: HostFailure): void {
+    if (this.#over) return;
+    if (why === "unreachable" && !this.#opened) this.#host.unreachable(this);
+    else this.#reset();
+    this.destroy();
+  }
+
+  // --- From the guest ------------------------------------------------------------------------
+
+  segment(segment: Segment): void {
+    if (this.#over) return;
+    const { flags } = segment;
+    if (flags & RST) {
+      if (this.#isExpected(segment)) this.destroy();
+      return;
+    }
+    if (flags & SYN) {
+      this.#synchronize(segment);
+      return;
+    }
+    if (!(flags & ACK) || !this.#opened) return;
+    this.#acknowledged(segment);
+    if (this.#over) return;
+    this.#take(segment);
+    this.#finish();
+  }
+
+  /** There is room for frames again. */
+  room(): void {
+    if (!this.#over) this.#send();
+  }
+
+  /** Whether a segment is where the next one should be, so that it is from who it says. */
+  #isExpected({ seq, ack, flags }: Segment): boolean {
+    if (this.#received === 0) return (flags & ACK) !== 0 && ack === this.#number(this.#sent);
+    const ahead = (seq - this.#guestNumber(this.#received)) | 0;
+    return ahead >= 0 && ahead <= MAX_RECEIVE_BYTES;
+  }
+
+  /** A SYN: the answer to ours, or the one that we know. */
+  #synchronize(segment: Segment): void {
+    if (this.#received > 0) {
+      // Again: our answer was lost, or there is none yet.
+      if (this.#opened && !this.#established) this.#retransmit();
+      else if (this.#established) this.#acknowledge();
+      return;
+    }
+    if (!(segment.flags & ACK) || segment.ack !== this.#number(1)) return;
+    this.#guestInitial = segment.seq;
+    this.#received = 1;
+    this.#scaled = false;
+    this.#readOptions(segment.options);
+    this.#acknowledged(segment);
+    this.#acknowledge();
+  }
+
+  #readOptions(options: Uint8Array): void {
+    for (let at = 0; at < options.length && options[at] !== OPTION_END;) {
+      if (options[at] === OPTION_NOP) {
+        at++;
+        continue;
+      }
+      const length = options[at + 1];
+      if (!(length >= 2)) break;
+      if (options[at] === OPTION_MSS && length === 4)
+        this.#mss = Math.max(MIN_MSS, u16(options, at + 2));
+      if (options[at] === OPTION_SCALE && length === 3) {
+        this.#scaled = true;
+        this.#windowScale = Math.min(options[at + 2], MAX_SCALE);
+      }
+      at += length;
+    }
+    this.#mss = Math.min(this.#mss, this.#host.mss);
+    this.#congestion = INITIAL_SEGMENTS * this.#mss;
+  }
+
+  /** What a segment says of what we sent. */
+  #acknowledged({ ack, window, flags, payload }: Segment): void {
+    const ahead = (ack - this.#number(this.#acked)) >>> 0;
+    if (ahead > this.#end - this.#acked) return;
+    const room = flags & SYN ? window : window * 2 ** this.#windowScale;
+    if (ahead > 0) {
+      this.#drop(ahead);
+      if (this.#congestion < this.#threshold) this.#congestion += ahead;
+      else this.#congestion += (this.#mss * ahead) / this.#congestion;
+      this.#congestion = Math.min(this.#congestion, 2 * MAX_SEND_BYTES);
+      this.#duplicates = this.#retries = 0;
+      this.#timeoutMs = FIRST_TIMEOUT_MS;
+      this.#established = true;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    } else if (room === this.#window && payload.length === 0 && this.#sent > this.#acked)
+      this.#duplicate();
+    this.#window = room;
+    // It is there, it only has no room.
+    if (room === 0) this.#retries = 0;
+    if (this.#paused && this.#established && this.#end - this.#acked <= MAX_SEND_BYTES / 2) {
+      this.#paused = false;
+      this.#stream?.resume();
+    }
+    this.#send();
+  }
+
+  /** The guest has so many more bytes. */
+  #drop(count: number): void {
+    let left = count - (this.#acked === 0 ? 1 : 0);
+    this.#acked += count;
+    this.#sent = Math.max(this.#sent, this.#acked);
+    let whole = 0;
+    while (whole < this.#chunks.length && this.#chunks[whole].length <= left)
+      left -= this.#chunks[whole++].length;
+    if (whole) this.#chunks = this.#chunks.slice(whole);
+    // What is left over beyond the bytes is the FIN.
+    if (left && this.#chunks.length) this.#chunks[0] = this.#chunks[0].subarray(left);
+  }
+
+  /** The guest says again what it has: something in between may be lost. */
+  #duplicate(): void {
+    if (++this.#duplicates !== DUPLICATES) return;
+    this.#threshold = Math.max((this.#sent - this.#acked) / 2, 2 * this.#mss);
+    this.#congestion = this.#threshold;
+    this.#retransmit();
+  }
+
+  #take({ seq, payload, flags }: Segment): void {
+    if (payload.length === 0 && !(flags & FIN)) {
+      // One that is behind asks whether somebody is there.
+      if (seq !== this.#guestNumber(this.#received)) this.#acknowledge();
+      return;
+    }
+    let bytes = payload;
+    let at = this.#received + ((seq - this.#guestNumber(this.#received)) | 0);
+    if (flags & FIN && at + bytes.length >= this.#received) this.#guestFinAt = at + bytes.length;
+    if (at < this.#received) {
+      bytes = bytes.subarray(Math.min(bytes.length, this.#received - at));
+      at = this.#received;
+    }
+    if (at === this.#received) {
+      this.#write(bytes);
+      this.#takeAhead();
+    } else if (this.#aheadBytes + bytes.length <= MAX_RECEIVE_BYTES) {
+      this.#ahead.push({ at, bytes });
+      this.#aheadBytes += bytes.length;
+    }
+    if (this.#received === this.#guestFinAt) {
+      this.#received++;
+      this.#stream?.end();
+    }
+    this.#acknowledge();
+  }
+
+  #write(bytes: Uint8Array): void {
+    // Beyond its own end there is nothing.
+    const open = this.#guestFinAt < 0 || this.#received < this.#guestFinAt;
+    if (bytes.length === 0 || !open) return;
+    this.#received += bytes.length;
+    this.#stream?.write(bytes);
+  }
+
+  /** What came too early may be next. */
+  #takeAhead(): void {
+    if (this.#ahead.length === 0) return;
+    this.#ahead.sort((a, b) => a.at - b.at);
+    while (this.#ahead.length && this.#ahead[0].at <= this.#received) {
+      const { at, bytes } = this.#ahead.shift()!;
+      this.#aheadBytes -= bytes.length;
+      if (at + bytes.length > this.#received) this.#write(bytes.subarray(this.#received - at));
+    }
+  }
+
+  /** Over, if both ends have said all and know of it. */
+  #finish(): void {
+    if (this.#finAt < 0 || this.#acked <= this.#finAt) return;
+    if (this.#guestFinAt >= 0 && this.#received > this.#guestFinAt) {
+      // The stream goes on by itself with what it has to send.
+      this.#stream = null;
+      this.destroy();
+    }
+  }
+
+  // --- To the guest --------------------------------------------------------------------------
+
+  #number(position: number): number {
+    return (this.#initial + position) >>> 0;
+  }
+
+  #guestNumber(position: number): number {
+    return (this.#guestInitial + position) >>> 0;
+  }
+
+  /** Send what may be sent. */
+  #send(): void {
+    if (!this.#opened || this.#over) return;
+    if (this.#sent === 0) {
+      this.#sent = 1;
+      this.#frame(0, SYN, []);
+    }
+    if (!this.#established) return this.#setTimer();
+    const allowed = this.#acked + Math.min(this.#window, this.#congestion);
+    const dataEnd = this.#finAt < 0 ? this.#end : this.#finAt;
+    while (this.#sent < Math.min(dataEnd, allowed)) {
+      const most = this.#mss * Math.max(1, Math.floor(MAX_SEGMENT_BYTES / this.#mss));
+      const count = Math.min(dataEnd - this.#sent, Math.floor(allowed - this.#sent), most);
+      if (count <= 0) break;
+      const at = this.#sent;
+      this.#sent += count;
+      if (!this.#frame(at, PSH, this.#pieces(at, count))) break;
+    }
+    if (this.#sent === this.#finAt) {
+      this.#sent++;
+      this.#frame(this.#finAt, FIN, []);
+    }
+    this.#setTimer();
+  }
+
+  /** Begin again with what is not acknowledged. */
+  #retransmit(): void {
+    this.#sent = this.#acked;
+    this.#send();
+  }
+
+  /** The bytes from a position on that is not acknowledged yet. */
+  #pieces(position: number, count: number): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let skip = position - Math.max(this.#acked, 1);
+    for (const chunk of this.#chunks) {
+      if (count === 0) break;
+      if (skip >= chunk.length) {
+        skip -= chunk.length;
+        continue;
+      }
+      const piece = chunk.subarray(skip, skip + count);
+      pieces.push(piece);
+      count -= piece.length;
+      skip = 0;
+    }
+    return pieces;
+  }
+
+  #acknowledge(): void {
+    this.#frame(this.#sent, 0, []);
+  }
+
+  #reset(): void {
+    if (this.#received > 0 || this.#sent > 0) this.#frame(this.#sent, RST, []);
+  }
+
+  /** @returns false if there is no more room for frames */
+  #frame(position: number, flags: number, pieces: readonly Uint8Array[]): boolean {
+    const room = MAX_RECEIVE_BYTES - this.#aheadBytes - (this.#stream?.backlogBytes ?? 0);
+    this.#offered = Math.max(0, room);
+    const scale = this.#scaled && !(flags & SYN) ? SCALE : 0;
+    const frame = segmentFrame(
+      this.route,
+      {
+        sourcePort: this.port,
+        targetPort: this.guestPort,
+        seq: this.#number(position),
+        ack: this.#received > 0 ? this.#guestNumber(this.#received) : 0,
+        flags: flags | (this.#received > 0 ? ACK : 0),
+        window: Math.min(this.#offered >> scale, 65535),
+        ...(flags & SYN ? { options: this.#options() } : {}),
+      },
+      pieces,
+    );
+    if (pieces.reduce((sum, { length }) => sum + length, 0) > this.#mss) {
+      frame.gsoType = VIRTIO_NET_HDR_GSO_TCPV4;
+      frame.gsoSize = this.#mss;
+    }
+    return this.#host.deliver(frame, this.route.target);
+  }
+
+  #options(): Uint8Array {
+    const { mss } = this.#host;
+    const options = [OPTION_MSS, 4, mss >> 8, mss & 255];
+    if (this.#scaled) options.push(OPTION_NOP, OPTION_SCALE, 3, SCALE);
+    return Uint8Array.from(options);
+  }
+
+  #setTimer(): void {
+    const waits = this.#sent > this.#acked || this.#end > this.#sent;
+    if (waits && !this.#over) this.#timer ??= setTimeout(this.#late, this.#timeoutMs);
+    else {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  readonly #late = (): void => {
+    this.#timer = undefined;
+    if (++this.#retries > MAX_RETRIES) {
+      this.#reset();
+      this.destroy();
+      return;
+    }
+    this.#timeoutMs = Math.min(2 * this.#timeoutMs, MAX_TIMEOUT_MS);
+    this.#threshold = Math.max((this.#sent - this.#acked) / 2, 2 * this.#mss);
+    this.#congestion = this.#mss;
+    // A guest without room is asked with one byte whether it still has none.
+    this.#window = Math.max(this.#window, 1);
+    this.#retransmit();
+  };
+}
