@@ -78,6 +78,8 @@ suite("the command line, writing", { concurrency: 2 }, () => {
     await succeedsWith(content, "write", `${image}:/data`);
     await succeedsWith("more", "write", "-a", "-m", "0600", `${image}:/data`);
     await succeeds("mkdir", "-p", "-m", "0750", `${image}:/a/b`);
+    await succeeds("mkdir", `${image}:/a/b*?[c]`);
+    await succeeds("rm", "-r", `${image}:/a/b*[[]c]`);
     await succeeds("ln", "/data", `${image}:/a/hard`);
     await succeeds("ln", "-s", "../data", `${image}:/a/soft`);
     await succeeds("mv", `${image}:/data`, "/a/b");

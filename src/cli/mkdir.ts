@@ -1,8 +1,9 @@
 // liblinux mkdir: new directories in an image.
 
+import type { MountedVolume } from "../image/index.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { eachPlace, images, parseMode, parsePlaces } from "./places.ts";
-import type { Scope } from "./places.ts";
+import type { Place, Scope } from "./places.ts";
 
 export async function mkdir(args: string[], scope: Scope = images): Promise<number> {
   const { values, positionals } = parse("mkdir", args, {
@@ -13,10 +14,11 @@ export async function mkdir(args: string[], scope: Scope = images): Promise<numb
   const places = parsePlaces(scope, "mkdir", positionals);
   const mode = values.mode === undefined ? 0o777 : parseMode("mkdir", values.mode);
   const access = { ...kernelChoice("mkdir", values), write: true };
-  await eachPlace(scope, places, access, async ({ fs }, { path }) => {
+  const make = async ({ fs }: MountedVolume, { path }: Place) => {
     await fs.promises.mkdir(path, { recursive: values.parents, mode });
     // The process's umask does not apply to what was asked for.
     if (values.mode !== undefined) await fs.promises.chmod(path, mode);
-  });
+  };
+  await eachPlace(scope, places, access, make, { patterns: false });
   return 0;
 }

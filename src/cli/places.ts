@@ -78,12 +78,17 @@ export function parseTops(scope: Scope, verb: string, texts: readonly string[]):
   });
 }
 
-/** Do something at each place, in order; neighbours in the same volume share its mount. */
+/**
+ * Do something at each place, in order; neighbours in the same volume share its mount.
+ *
+ * @param patterns false: names that are to be made mean themselves
+ */
 export async function eachPlace(
   scope: Scope,
   places: readonly Place[],
   access: Access,
   work: (volume: MountedVolume, place: Place) => Promise<void>,
+  { patterns = true }: { readonly patterns?: boolean } = {},
 ): Promise<void> {
   let rest = [...places];
   while (rest.length) {
@@ -92,7 +97,8 @@ export async function eachPlace(
     const here = end < 0 ? rest : rest.slice(0, end);
     await scope.withVolume(here[0], access, async (mounted) => {
       for (const place of here) {
-        for (const path of await expand(mounted, place)) {
+        const paths = patterns ? await expand(mounted, place) : [place.path];
+        for (const path of paths) {
           const found = { ...place, path };
           await atPlace(found, () => work(mounted, found));
         }
