@@ -8,7 +8,7 @@ marks=arch/lkl/kernel/sections
 
 # --table-base: tiny RCU takes a callback "address" below 4096 for the offset
 # that kfree_rcu() stores in its place, and function pointers are table indices.
-# --wrap: see mm/vmap.c and mm/ntfs3.c.
+# --wrap: see mm/vmap.c, mm/ntfs3.c and mm/xfs_buffer.c.
 # vmlinux.a is a thin archive in link order; init calls run in that order.
 "wasm-ld$suffix" -o "$1" \
 	--no-entry --no-gc-sections --error-limit=0 ${LKL_LINK_OPT:--O2} \
@@ -16,7 +16,7 @@ marks=arch/lkl/kernel/sections
 	--stack-first -z stack-size=65536 \
 	--export=lkl_board \
 	--wrap=vmap --wrap=vunmap --wrap=vm_map_ram --wrap=vm_unmap_ram \
-	--wrap=ntfs_bio_pages \
+	--wrap=ntfs_bio_pages --wrap=xfs_buf_zero \
 	--export-table --growable-table --Map=linux.map --table-base=4096 \
 	$marks-begin.o \
 	--whole-archive vmlinux.a --no-whole-archive \
