@@ -35,7 +35,7 @@ interface Status {
 
 /** What is measured of node:fs/promises: all places have it. */
 export interface PlaceFs {
-  open(path: string, flags: string): Promise<OpenFile>;
+  open(path: string, flags: string | number): Promise<OpenFile>;
   readFile(path: string): Promise<Uint8Array>;
   writeFile(path: string, data: string): Promise<unknown>;
   mkdir(path: string): Promise<unknown>;

@@ -149,7 +149,7 @@ interface Ext2fs {
   umount(fs: object): Promise<void>;
 }
 interface Ext2fsPromises extends Omit<PlaceFs, "open" | "readFile"> {
-  open(path: string, flags: string): Promise<Ext2fsFile>;
+  open(path: string, flags: string | number): Promise<Ext2fsFile>;
 }
 
 interface Ext2fsFile extends Omit<OpenFile, "sync"> {
