@@ -477,8 +477,29 @@ test("a NAT that is closed takes its sockets along, and the interface down", asy
   await once(late, "error");
 });
 
+test("connections of a guest that is gone end; those of one that is only silent do not", async () => {
+  const sockets: Socket[] = [];
+  await using server = await serve((socket) => sockets.push(socket.resume()));
+  // Linux answers such questions every half second at most (tcp_invalid_ratelimit).
+  await using net = await behind({ keepAliveMs: 200 });
+  const fd = await net.host.connect(GATEWAY, server.port);
+  await new Promise((go) => setTimeout(go, 1800));
+  assert.equal(net.nat.connections, 1);
+  await net.host.send(fd, pattern(10));
+  const closed = once(sockets[0], "close");
+  await net.host.kernel.unplug(net.host.device);
+  await closed;
+  assert.equal(net.nat.connections, 0);
+});
+
 test("options that cannot be are refused", () => {
-  const wrong = [{ network: "10.0.2.1" }, { network: "x" }, { mtu: 100 }, { mtu: 70_000 }];
+  const wrong = [
+    { network: "10.0.2.1" },
+    { network: "x" },
+    { mtu: 100 },
+    { mtu: 70_000 },
+    { keepAliveMs: 0 },
+  ];
   for (const options of wrong)
     assert.throws(() => hostNat(options), { code: "ERR_INVALID_OPTION" });
 });

@@ -114,6 +114,19 @@ for (const [a, b] of [
     for (const host of [net.a, net.b]) assert.equal(await snmp(host, "Tcp", "InCsumErrors"), 0);
   });
 
+test("TCP between kernels with shared memory, and after one of them restarted", async () => {
+  const cable = new Cable();
+  const shared = { memoryMiB: 32, shared: true };
+  await using a = await Host.boot("10.0.0.1", { port: cable.a }, shared);
+  const b = await Host.boot("10.0.0.2", { port: cable.b }, shared);
+  await exchange(a, b, MIB);
+  const again = new Host(await b.kernel.reboot(), b.device, b.address);
+  await again.up("eth0", "10.0.0.2");
+  await exchange(a, again, MIB);
+  await again.kernel.halt();
+  assert.equal(cable.b.occupied, false);
+});
+
 test("UDP: datagrams of any size arrive as they were sent", async () => {
   await using net = await pair();
   const [from, to] = [await net.a.udp(), await net.b.udp(9000)];

@@ -60,6 +60,7 @@ const MASK = 0xffffff00;
 const BROADCAST = 0xffffffff;
 const DEFAULT_NETWORK = "10.0.2.0";
 const MIN_MTU = 576;
+const DEFAULT_KEEP_ALIVE_MS = 60_000;
 const MAC = "52:55:0a:00:02:02";
 const LOOPBACK = "127.0.0.1";
 const DNS_PORT = 53;
@@ -106,6 +107,8 @@ export interface HostNatOptions extends UplinkOptions {
   readonly allow?: (destination: Destination) => boolean;
   /** Bytes of a packet, 576 to 65535. Default 1500. */
   readonly mtu?: number;
+  /** How often a guest that is silent is asked whether its connections are still there. Default 60 000. */
+  readonly keepAliveMs?: number;
 }
 
 export class HostNat extends Uplink implements TcpHost {
@@ -122,6 +125,8 @@ export class HostNat extends Uplink implements TcpHost {
   readonly #reassembly = new Reassembly();
   readonly #dhcp: DhcpServer;
   readonly #listeners = new Set<HostListener>();
+  readonly #keepAliveMs: number;
+  #keepAlive: ReturnType<typeof setInterval> | undefined;
   #pings = 0;
 
   /** @param sockets those of the platform: `hostNat()` of "liblinux/node" has them @throws {InvalidOptionError} */
@@ -133,6 +138,10 @@ export class HostNat extends Uplink implements TcpHost {
       throw new InvalidOptionError("network", `"${network}": it is written as ${DEFAULT_NETWORK}`);
     if (!Number.isInteger(mtu) || mtu < MIN_MTU || mtu > ETH_MAX_MTU)
       throw new InvalidOptionError("mtu", `${mtu}: it is ${MIN_MTU} to ${ETH_MAX_MTU}`);
+    const { keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
+    if (!(keepAliveMs > 0))
+      throw new InvalidOptionError("keepAliveMs", `${keepAliveMs} is not positive`);
+    this.#keepAliveMs = keepAliveMs;
     this.#sockets = sockets;
     this.#network = address;
     this.#mtu = mtu;
@@ -328,6 +337,9 @@ export class HostNat extends Uplink implements TcpHost {
     const route = { source: address, target: guest };
     const connection = new TcpConnection(this, key, route, { port, guestPort }, begin);
     this.#connections.set(key, connection);
+    this.#keepAlive ??= setInterval(() => {
+      for (const one of this.#connections.values()) one.probe();
+    }, this.#keepAliveMs);
     return connection;
   }
 
@@ -372,6 +384,9 @@ export class HostNat extends Uplink implements TcpHost {
   /** @internal */
   forget(connection: TcpConnection): void {
     this.#connections.delete(connection.key);
+    if (this.#connections.size) return;
+    clearInterval(this.#keepAlive);
+    this.#keepAlive = undefined;
   }
 
   /** @internal */

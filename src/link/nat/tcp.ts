@@ -39,6 +39,8 @@ const FIRST_TIMEOUT_MS = 250;
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_RETRIES = 12;
 const DUPLICATES = 3;
+/** Questions whether a silent guest is still there. */
+const MAX_PROBES = 4;
 
 /** What a connection needs of the NAT. */
 export interface TcpHost {
@@ -85,6 +87,8 @@ export class TcpConnection implements StreamListener {
   #timeoutMs = FIRST_TIMEOUT_MS;
   #retries = 0;
   #paused = false;
+  #probes = 0;
+  #heard = false;
 
   // From the guest.
   #guestInitial = 0;
@@ -183,6 +187,7 @@ export class TcpConnection implements StreamListener {
 
   segment(segment: Segment): void {
     if (this.#over) return;
+    this.#heard = true;
     const { flags } = segment;
     if (flags & RST) {
       if (this.#isExpected(segment)) this.destroy();
@@ -202,6 +207,16 @@ export class TcpConnection implements StreamListener {
   /** There is room for frames again. */
   room(): void {
     if (!this.#over) this.#send();
+  }
+
+  /** Called now and then: a guest that is silent is asked whether it is there; one that is not is forgotten. */
+  probe(): void {
+    if (this.#heard || !this.#established) {
+      this.#heard = false;
+      this.#probes = 0;
+    } else if (++this.#probes > MAX_PROBES) this.destroy();
+    // What it has already, once more: it says so (RFC 9293, section 3.8.4).
+    else if (this.#sent === this.#acked) this.#frame(this.#sent - 1, 0, []);
   }
 
   /** Whether a segment is where the next one should be, so that it is from who it says. */
