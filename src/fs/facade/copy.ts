@@ -2,6 +2,7 @@
 
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
@@ -9,7 +10,6 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from "../../abi/constants/fcntl.ts";
-import { AT_SYMLINK_NOFOLLOW } from "../../abi/constants/fcntl.ts";
 import { FICLONE } from "../../abi/constants/ioctl.ts";
 import { errno } from "../../abi/errno.ts";
 import { SystemError } from "../../syscall/errors.ts";

@@ -2,10 +2,10 @@
 //
 // Invariants of a Dir: one read at a time goes to the kernel (#last); its descriptor is open until close().
 
-import { O_DIRECTORY, O_RDONLY } from "../../abi/constants/fcntl.ts";
-import { AT_SYMLINK_NOFOLLOW } from "../../abi/constants/fcntl.ts";
+import { AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY } from "../../abi/constants/fcntl.ts";
 import { DT_DIR, DT_LNK, DT_UNKNOWN, S_IFDIR, S_IFMT } from "../../abi/constants/stat.ts";
 import { LinuxDirent64, Statx } from "../../abi/structs/fs.ts";
+import { compareBytes } from "../directory.ts";
 import type { Name } from "./arguments.ts";
 import { Dirent } from "./dirent.ts";
 import { decode } from "./encoding.ts";
@@ -129,12 +129,6 @@ function byName({ name: a }: Entry, { name: b }: Entry): number {
     typeof a === "string" ? encoder.encode(a) : a,
     typeof b === "string" ? encoder.encode(b) : b,
   );
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i] - b[i];
-  return a.length - b.length;
 }
 
 const typeOf = (view: DataView) => view.getUint16(Statx.offsets.stx_mode, true) & S_IFMT;
