@@ -140,6 +140,24 @@ suite("tables and chains", () => {
     assert.equal((await nft.tables()).length, 1);
   });
 
+  test("a batch may be large, but not larger than the kernel takes", async () => {
+    const { nft } = left.net;
+    const large = nft
+      .batch()
+      .addTable("inet", "filter")
+      .addChain({ ...FILTER, name: "input" });
+    for (let port = 1; port <= 5000; port++)
+      large.addRule({ ...INPUT, match: { protocol: "tcp", destinationPort: port }, counter: true });
+    await large.commit();
+    assert.equal((await nft.rules(INPUT)).length, 5000);
+    const huge = nft.batch();
+    const value = new Uint8Array(60000);
+    for (let i = 0; i < 200; i++)
+      huge.addRule({ ...INPUT, expressions: [expr("immediate", { target: 1, data: { value } })] });
+    await assert.rejects(huge.commit(), { code: "ERR_INVALID_OPTION", option: "batch" });
+    assert.equal((await nft.rules(INPUT)).length, 5000);
+  });
+
   test("mistakes are named", async () => {
     const { nft } = left.net;
     const rule = (more: object) => () => nft.batch().addRule({ ...INPUT, ...more });

@@ -24,10 +24,12 @@ import {
   SOL_NETLINK,
   SOL_SOCKET,
   SO_RCVBUFFORCE,
+  SO_SNDBUFFORCE,
 } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
 import { Nlmsghdr } from "../../abi/structs/netlink.ts";
 import { SockaddrNl } from "../../abi/structs/socket.ts";
+import { InvalidOptionError } from "../../machine/errors.ts";
 import { DisposedError, SystemError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import { DumpInterruptedError, MalformedMessageError, NetlinkError } from "./errors.ts";
@@ -38,6 +40,8 @@ import type { Composed, Message } from "./message.ts";
 const DATAGRAM_BYTES = 65536;
 /** What may wait to be read: the answers to one request. */
 const RECEIVE_BUFFER_BYTES = 4 * 1048576;
+/** What may be sent at once, such as a batch of nf_tables: the kernel wants it in one piece. */
+const SEND_BUFFER_BYTES = 4 * 1048576;
 /** How often a dump is begun anew when what it lists changes meanwhile. */
 const MAX_DUMPS = 16;
 
@@ -61,11 +65,19 @@ export async function openSocket(process: Process, protocol: number): Promise<nu
   }
 }
 
-/** Makes room for what waits to be read; without CAP_NET_ADMIN it stays as it is. */
-export async function setReceiveBuffer(process: Process, fd: number, lengthBytes: number) {
+/**
+ * Makes room for what waits to be read or sent (SO_RCVBUFFORCE, SO_SNDBUFFORCE); without
+ * CAP_NET_ADMIN it stays as it is.
+ */
+export async function setBuffer(
+  process: Process,
+  fd: number,
+  option: number,
+  lengthBytes: number,
+): Promise<void> {
   const size = new Uint8Array(Int32Array.of(lengthBytes).buffer);
   try {
-    await process.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, size, size.length);
+    await process.setsockopt(fd, SOL_SOCKET, option, size, size.length);
   } catch (error) {
     if (!(error instanceof SystemError && error.code === "EPERM")) throw error;
   }
@@ -184,6 +196,7 @@ export class NetlinkSocket {
    *
    * @param names what each message is to do; of those without one, "" stands
    * @throws {NetlinkError} about the first message that is refused
+   * @throws {InvalidOptionError} if it is more than the kernel takes at once
    */
   batch(messages: readonly Composed[], names: readonly string[], options?: CallOptions) {
     return this.#exclusively(async (fd) => {
@@ -196,7 +209,7 @@ export class NetlinkSocket {
         whole.set(bytes, at);
         at += bytes.length;
       }
-      await this.#send(fd, whole, options);
+      await this.#sendBatch(fd, whole, options);
       // The kernel has answered when send returns: an error for each message that it refuses.
       const errors: NetlinkError[] = [];
       for (let done = false; !done;) {
@@ -240,6 +253,18 @@ export class NetlinkSocket {
     await this.#process.sendto(fd, bytes, bytes.length, 0, null, 0, options);
   }
 
+  async #sendBatch(fd: number, bytes: Uint8Array, options?: CallOptions): Promise<void> {
+    try {
+      await this.#send(fd, bytes, options);
+    } catch (error) {
+      if (!(error instanceof SystemError && error.errno === -errno.EMSGSIZE)) throw error;
+      throw new InvalidOptionError(
+        "batch",
+        `${bytes.length} bytes are more than the kernel takes at once: commit it in parts`,
+      );
+    }
+  }
+
   async #receive(fd: number, flags: number, options?: CallOptions): Promise<Message[]> {
     const datagram = await receive(this.#process, fd, this.#buffer, flags, options);
     // Messages are views of it, and are kept.
@@ -266,7 +291,8 @@ export class NetlinkSocket {
   async #open(): Promise<void> {
     const fd = await openSocket(this.#process, this.#protocol);
     this.#fd = fd;
-    await setReceiveBuffer(this.#process, fd, RECEIVE_BUFFER_BYTES);
+    await setBuffer(this.#process, fd, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+    await setBuffer(this.#process, fd, SO_SNDBUFFORCE, SEND_BUFFER_BYTES);
   }
 
   async #close(): Promise<void> {

@@ -5,14 +5,14 @@
 // for. Closing ends a read that waits.
 
 import { NETLINK_ADD_MEMBERSHIP } from "../../abi/constants/netlink.ts";
-import { AF_NETLINK } from "../../abi/constants/socket.ts";
+import { AF_NETLINK, SO_RCVBUFFORCE } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
 import { SockaddrNl } from "../../abi/structs/socket.ts";
 import { DisposedError, SystemError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import { split } from "./message.ts";
 import type { Message } from "./message.ts";
-import { openSocket, receive, setOption, setReceiveBuffer } from "./socket.ts";
+import { openSocket, receive, setOption, setBuffer } from "./socket.ts";
 
 const DATAGRAM_BYTES = 65536;
 
@@ -59,7 +59,7 @@ export class Subscription<T> implements AsyncIterableIterator<T | Overrun> {
     signal?.throwIfAborted();
     const fd = await openSocket(process, protocol);
     try {
-      await setReceiveBuffer(process, fd, bufferBytes);
+      await setBuffer(process, fd, SO_RCVBUFFORCE, bufferBytes);
       const address = SockaddrNl.alloc();
       address.nl_family = AF_NETLINK;
       await process.bind(fd, address.bytes, SockaddrNl.size);

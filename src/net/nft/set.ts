@@ -171,10 +171,11 @@ export function elementsOf(raw: readonly RawElement[], set: NftSet): NftElement[
   const sorted = valid.toSorted((a, b) => compareBytes(keyOf(a), keyOf(b)));
   return sorted.flatMap((one, index) => {
     if ((one.flags ?? 0) & NFT_SET_ELEM_INTERVAL_END) return [];
-    const behind = sorted
-      .slice(index + 1)
-      .find((other) => compareBytes(keyOf(other), keyOf(one)) > 0);
-    const last = behind ? before(keyOf(behind)) : keyOf(one).map(() => 0xff);
+    // The end of one may be the beginning of the next.
+    let behind = index + 1;
+    while (behind < sorted.length && !compareBytes(keyOf(sorted[behind]), keyOf(one))) behind++;
+    const last =
+      behind < sorted.length ? before(keyOf(sorted[behind])) : keyOf(one).map(() => 0xff);
     const element = elementOf(one, codec.read(keyOf(one)), set);
     return [compareBytes(last, keyOf(one)) ? { ...element, to: codec.read(last) } : element];
   });
