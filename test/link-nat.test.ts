@@ -426,40 +426,6 @@ test("what tshark sees at the NAT's port is in order", async () => {
   assert.notEqual(tshark("tcp.flags.fin == 1"), "");
 });
 
-test("fuzzed frames into the NAT: it goes on", async () => {
-  await using echo = await serve((socket) => socket.pipe(socket));
-  await using net = await behind({
-    allow: ({ port, protocol }) => protocol === "tcp" && port === echo.port,
-  });
-  const samples: Uint8Array[] = [];
-  net.nat.port.observe((frame) => samples.push(frame.bytes()));
-  const fd = await net.host.connect(GATEWAY, echo.port);
-  await Promise.all([net.host.send(fd, pattern(50_000)), net.host.receive(fd, 50_000)]);
-  const real = samples.splice(0);
-  await net.host.kernel.unplug(net.host.device);
-  const station = new Listener(net.nat.port);
-  let state = 1;
-  const random = (below: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-  for (let i = 0; i < 20_000; i++) {
-    const bytes = random(10) ? new Uint8Array(real[random(real.length)]) : pattern(random(100), i);
-    for (let n = random(4); n > 0 && bytes.length; n--)
-      bytes[random(Math.min(80, bytes.length))] = random(256);
-    station.send(bytes);
-    station.frames.length = 0;
-    samples.length = 0;
-    if (i % 256 === 0) await new Promise((go) => setImmediate(go));
-  }
-  assert.equal(net.nat.error, null);
-  net.nat.port.detach(station);
-  await net.host.kernel.plug(net.host.device);
-  await net.host.up("eth0", GUEST);
-  const again = await net.host.connect(GATEWAY, echo.port);
-  await Promise.all([net.host.send(again, pattern(50_000)), net.host.receive(again, 50_000)]);
-});
-
 test("a NAT that is closed takes its sockets along, and the interface down", async () => {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   await using server = await serve(resolve);

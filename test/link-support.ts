@@ -241,3 +241,30 @@ export function ethernet(
   bytes.set(payload, 14);
   return bytes;
 }
+
+/** Frames that say anything of themselves: from random bytes, and from real ones with a few changed. */
+export function* nonsense(seed: number, count: number, real: readonly Frame[]): Generator<Frame> {
+  let state = seed;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  for (let n = 0; n < count; n++) {
+    const model = random(4) ? real[random(real.length)] : null;
+    const frame = model ? model.copy() : new Frame();
+    if (!model) frame.add(pattern(random(random(8) ? 200 : 66000), state));
+    for (let changes = random(6); changes > 0 && frame.lengthBytes > 0; changes--)
+      frame.segments[0][random(random(2) ? 80 : frame.lengthBytes)] = random(256);
+    if (random(3) === 0) {
+      frame.needsChecksum = random(2) === 0;
+      frame.checksumStart = random(random(2) ? 80 : 65536);
+      frame.checksumOffset = random(random(2) ? 20 : 65536);
+    }
+    if (random(3) === 0) {
+      frame.gsoType = random(8) ? random(6) | (random(8) ? 0 : 0x80) : random(256);
+      frame.gsoSize = random(random(2) ? 1500 : 65536);
+      frame.headerBytes = random(random(2) ? 128 : 65536);
+    }
+    yield frame;
+  }
+}
