@@ -1,10 +1,14 @@
 // How fast is the network between kernels, and what do its links cost?
 
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createConnection, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 
 import { MSG_DONTWAIT } from "../src/abi/constants/socket.ts";
 import { Cable, Capture, EmulatedLink, Switch } from "../src/link/index.ts";
 import type { Port } from "../src/link/index.ts";
+import { hostNat } from "../src/platform/node/index.ts";
 import { Host, connected } from "../test/link-support.ts";
 import { compileNative } from "./compile.ts";
 import { median } from "./measure.ts";
@@ -13,6 +17,7 @@ import type { Benchmark } from "./measure.ts";
 const MIB = 1048576;
 const CALL_BYTES = MIB;
 const BULK_BYTES = 512 * MIB;
+const NAT_BYTES = 64 * MIB;
 const ROUNDS = 5;
 const TRIPS = 5000;
 const DATAGRAMS = 20_000;
@@ -138,6 +143,58 @@ async function captured(): Promise<number> {
   return rate;
 }
 
+/** Sends BULK_BYTES to whoever connects, and takes what comes. */
+async function hostServer(): Promise<{ port: number } & AsyncDisposable> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const chunk = new Uint8Array(CALL_BYTES);
+    let left = NAT_BYTES;
+    const push = () => {
+      while (left > 0 && !socket.destroyed) {
+        left -= chunk.length;
+        if (!socket.write(chunk)) {
+          socket.once("drain", push);
+          return;
+        }
+      }
+      socket.end();
+    };
+    socket.once("data", push);
+    socket.on("error", () => {});
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** From a server of the host's, through host NAT: MB/s; and by node:net itself, in the same process. */
+async function throughNat(): Promise<{ nat: number; node: number }> {
+  await using server = await hostServer();
+  const nat = hostNat();
+  const host = await Host.boot("10.0.2.15", { port: nat.port }, { memoryMiB: 128 });
+  const fd = await host.connect(nat.gateway, server.port);
+  const into = await host.init.buffer(CALL_BYTES);
+  let start = performance.now();
+  await host.init.sendto(fd, into, 1, 0, null, 0);
+  for (let done = 0; done < NAT_BYTES;)
+    done += await host.init.recvfrom(fd, into, CALL_BYTES, 0, null, null);
+  const rate = NAT_BYTES / 1e3 / (performance.now() - start);
+  await host.init.close(fd);
+  await host.kernel.halt();
+  await nat.close();
+  const socket = createConnection(server.port, "127.0.0.1");
+  start = performance.now();
+  socket.write("x");
+  socket.resume();
+  await once(socket, "end");
+  return { nat: rate, node: NAT_BYTES / 1e3 / (performance.now() - start) };
+}
+
 export const net: Benchmark = {
   question: "How fast is the network between two kernels in one process?",
   async run() {
@@ -154,6 +211,9 @@ export const net: Benchmark = {
         note("datagrams", await datagrams(a, b));
       });
       note("switch", await overSwitch());
+      const { nat, node } = await throughNat();
+      note("nat", nat);
+      note("node", node);
       note("captured", await captured());
       note(
         "emulated",
@@ -175,6 +235,12 @@ export const net: Benchmark = {
       { item: "TCP over a cable that is captured", value: of("captured"), unit: "MB/s" },
       { item: "TCP over an emulated link, in frames", value: of("emulated"), unit: "MB/s" },
       { item: "TCP over a cable, without offloads", value: of("plain"), unit: "MB/s" },
+      {
+        item: "TCP from the host, through host NAT (beside: node:net itself)",
+        value: of("nat"),
+        unit: "MB/s",
+        native: of("node"),
+      },
       {
         item: "a byte there and back (beside: the host's loopback)",
         value: of("trip"),
