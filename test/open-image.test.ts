@@ -307,7 +307,7 @@ test("an image that shrinks underneath, and one that is full, are errors, and wh
     await assert.rejects(writing, { code: "ENOSPC", syscall: "write" });
     assert.ok((await promises.stat("/more")).size < 16 * MIB);
     await promises.unlink("/more");
-    assert.deepEqual(errors, []);
+    assert.equal(errors.length, 0);
   }
   run("e2fsck", "-fn", path);
   {

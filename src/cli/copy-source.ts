@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import type { BigIntStats } from "node:fs";
 
-import { getXattr, listXattrs } from "../fs/xattr.ts";
+import { readXattrs } from "../fs/xattr.ts";
 import type { MountedVolume } from "../image/index.ts";
 
 /** What is known of a file: by Node's names, as both kinds of sources have them. */
@@ -85,11 +85,7 @@ export function volumeSource({
     },
     hasAttributes: true,
     async attributes(path) {
-      const names = await listXattrs(process, path, { follow: false });
-      const all = [];
-      for (const name of names)
-        all.push([name, await getXattr(process, path, name, { follow: false })] as const);
-      return all;
+      return [...(await readXattrs(process, path, { follow: false }))];
     },
   };
 }

@@ -1,6 +1,6 @@
 // liblinux xattr: extended attributes of files of an image.
 
-import { getXattr, listXattrs, removeXattr, setXattr } from "../fs/xattr.ts";
+import { getXattr, readXattrs, removeXattr, setXattr } from "../fs/xattr.ts";
 import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { printable, write, writeJson } from "./output.ts";
@@ -37,8 +37,8 @@ export async function xattr(args: string[], scope: Scope = images): Promise<numb
         if (get !== undefined) return write(await getXattr(process, path, get, { follow }));
         if (changes) return;
         const all: Record<string, string> = {};
-        for (const name of await listXattrs(process, path, { follow }))
-          all[name] = textOf(await getXattr(process, path, name, { follow }));
+        for (const [name, value] of await readXattrs(process, path, { follow }))
+          all[name] = textOf(value);
         if (values.json) return writeJson(all);
         for (const [name, value] of Object.entries(all))
           await write(`${printable(name)}=${printable(value)}\n`);

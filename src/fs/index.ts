@@ -91,5 +91,5 @@ export { trim } from "./trim.ts";
 export type { TrimOptions } from "./trim.ts";
 export { listVolumes } from "./volumes.ts";
 export type { VolumeFacts } from "./volumes.ts";
-export { getXattr, listRawXattrs, listXattrs, removeXattr, setXattr } from "./xattr.ts";
+export { getXattr, listRawXattrs, listXattrs, readXattrs, removeXattr, setXattr } from "./xattr.ts";
 export type { SetXattrOptions, XattrOptions } from "./xattr.ts";

@@ -75,10 +75,16 @@ export async function listRawXattrs(
   target: Target,
   options: XattrOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>[]> {
-  const list = await filled(XATTR_LIST_MAX, (into) => {
-    if (typeof target === "number") return process.flistxattr(target, into, into.length);
-    if (options.follow ?? true) return process.listxattr(target, into, into.length);
-    return process.llistxattr(target, into, into.length);
+  const list = await filled(XATTR_LIST_MAX, async (into) => {
+    try {
+      if (typeof target === "number") return await process.flistxattr(target, into, into.length);
+      if (options.follow ?? true) return await process.listxattr(target, into, into.length);
+      return await process.llistxattr(target, into, into.length);
+    } catch (error) {
+      // HFS+ says so of a file without any.
+      if (error instanceof SystemError && error.code === "ENODATA") return 0;
+      throw error;
+    }
   });
   const names: Uint8Array<ArrayBuffer>[] = [];
   for (let at = 0; at < list.length;) {
@@ -103,6 +109,30 @@ export async function listXattrs(
   const decoder = new TextDecoder();
   const names = await listRawXattrs(process, target, options);
   return names.map((name) => decoder.decode(name));
+}
+
+/**
+ * All attributes that the process may know of, with their values, each in a buffer of its own. One
+ * that is listed and cannot be asked for is left out: it went away meanwhile, or its name was wrong
+ * (HFS+ of Linux 6.12 lists names without their last letter).
+ *
+ * @throws {SystemError} ENOENT, EOPNOTSUPP if the file system has no attributes…
+ */
+export async function readXattrs(
+  process: Process,
+  target: Target,
+  options: XattrOptions = {},
+): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const all = new Map<string, Uint8Array<ArrayBuffer>>();
+  const decoder = new TextDecoder();
+  for (const raw of await listRawXattrs(process, target, options))
+    try {
+      all.set(decoder.decode(raw), await getXattr(process, target, raw, options));
+    } catch (error) {
+      if (!(error instanceof SystemError && ["ENODATA", "EOPNOTSUPP"].includes(error.code)))
+        throw error;
+    }
+  return all;
 }
 
 /** Take an attribute away. @throws {SystemError} ENODATA if there is none of that name */
