@@ -1,8 +1,9 @@
 // tar and untar, held against GNU tar, both ways; and archives that mean no good.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 
@@ -12,7 +13,7 @@ import type { TarEntry } from "../src/cli/tar/entry.ts";
 import { decodePax, decodeTime, encodePax, encodeTime } from "../src/cli/tar/pax.ts";
 import { TarReader } from "../src/cli/tar/reader.ts";
 import { archiveEnd, memberHeader } from "../src/cli/tar/writer.ts";
-import { execute, fails, liblinux, main, succeeds } from "./command.ts";
+import { execute, fails, liblinux, main, succeeds, succeedsWith } from "./command.ts";
 import { noise, run, sampleTree, temporaryFolder } from "./images/native.ts";
 
 const MIB = 1 << 20;
@@ -263,6 +264,46 @@ suite("tar archives", { concurrency: 2 }, () => {
     await fails(1, /ENOSPC/, "untar", at("full.tar"), `${image}:/a`);
     await fails(2, /which file/, "untar", at("short.tar"), image);
     run("e2fsck", "-fn", image);
+  });
+
+  test("what is interrupted ends in order, and leaves nothing half-written", async () => {
+    const image = await ext4("interrupted.img");
+    const whole = archive(
+      Buffer.concat([named("first", { sizeBytes: 512 }), Buffer.alloc(512, "a")]),
+      named("dir/", { type: "directory", mode: 0o750 }),
+      Buffer.concat([named("dir/second", { sizeBytes: 8 * MIB }), noise(8 * MIB)]),
+    );
+    const child = spawn(process.execPath, [main, "untar", "-", `${image}:/`]);
+    // It has taken nearly all of what came, and waits for more.
+    await new Promise((resolve) => child.stdin.write(whole.subarray(0, 4 * MIB), resolve));
+    child.kill("SIGINT");
+    let err = "";
+    child.stderr.on("data", (part: Buffer) => (err += part.toString()));
+    const [code] = await once(child, "close");
+    assert.equal(code, 130);
+    assert.match(err, /^liblinux: untar interrupted$/m);
+    run("e2fsck", "-fn", image);
+    assert.equal((await succeeds("find", image)).text, "/\n/dir\n/first\n/lost+found\n");
+    assert.match((await succeeds("ls", "-l", image)).text, /^drwxr-x--- .* dir$/m);
+    // An archive, too, is there as a whole or not at all.
+    await succeedsWith(noise(24 * MIB), "write", `${image}:/large`);
+    const packing = spawn(process.execPath, [
+      main,
+      "tar",
+      "--progress",
+      "-o",
+      at("half.tar"),
+      image,
+    ]);
+    while (!readdirSync(at()).some((name) => name.startsWith("half.tar.")))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    packing.kill("SIGINT");
+    const [packed] = await once(packing, "close");
+    assert.ok(packed === 130 || existsSync(at("half.tar")));
+    assert.deepEqual(
+      readdirSync(at()).filter((name) => name.startsWith("half.tar.")),
+      [],
+    );
   });
 
   test("what is written is read again, in pieces of any length", async () => {

@@ -35,6 +35,7 @@ import type { Progress } from "./progress.ts";
 
 /** Nothing after these can succeed. */
 const FATAL = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
+const ENDED = new Set(["ERR_KERNEL_PANIC", "ERR_KERNEL_STOPPED", "ERR_INTERRUPTED"]);
 
 export interface CopyOptions {
   /** Keep owners, and set-user-ID and set-group-ID bits. */
@@ -233,7 +234,7 @@ export class Copier {
   #failed(error: unknown, path: string): void {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     // Of this machine, not of the kernel; and a kernel that ended reads nothing more.
-    const fatal = FATAL.has(code) || code === "ERR_KERNEL_PANIC" || code === "ERR_KERNEL_STOPPED";
+    const fatal = FATAL.has(code) || ENDED.has(code);
     if (fatal) throw error;
     const problem = withoutCall(error);
     this.report.failed.push({ path, problem });

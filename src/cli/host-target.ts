@@ -28,7 +28,14 @@ const CHUNK_BYTES = 1 << 20;
 const TIME_GRAIN_NS = 1000n;
 
 /** Nothing after these can succeed: this machine is full, or the kernel reads nothing more. */
-const FATAL = new Set(["ENOSPC", "EDQUOT", "EROFS", "ERR_KERNEL_PANIC", "ERR_KERNEL_STOPPED"]);
+const FATAL = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EROFS",
+  "ERR_KERNEL_PANIC",
+  "ERR_KERNEL_STOPPED",
+  "ERR_INTERRUPTED",
+]);
 
 export class HostTarget implements CopyTarget {
   readonly #source: CopySource;

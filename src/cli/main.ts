@@ -5,6 +5,7 @@ import module from "node:module";
 
 import { assertJspi } from "../machine/jspi.ts";
 import { describeError, UsageError } from "./errors.ts";
+import { interrupt, InterruptedError } from "./interrupt.ts";
 import { printable } from "./output.ts";
 import { findVerb, helpText, packageVersion } from "./verbs.ts";
 
@@ -61,7 +62,9 @@ async function main(argv: readonly string[]): Promise<number> {
 // What was compiled, and stripped of its types, is kept for the next start.
 module.enableCompileCache?.();
 quietOnBrokenPipe();
-process.once("SIGINT", () => process.exit(INTERRUPTED));
+process.on("SIGINT", () => {
+  if (!interrupt()) process.exit(INTERRUPTED);
+});
 const argv = process.argv.slice(2);
 try {
   process.exitCode = await main(argv);
@@ -69,5 +72,6 @@ try {
   const usage = error instanceof UsageError;
   const verb = usage ? error.verb && `${error.verb}:` : argv[0];
   complain(verb, describeError(error));
-  process.exitCode = usage ? USAGE : (findVerb(argv[0]).failed ?? FAILED);
+  const interrupted = error instanceof InterruptedError ? INTERRUPTED : undefined;
+  process.exitCode = usage ? USAGE : (interrupted ?? findVerb(argv[0]).failed ?? FAILED);
 }

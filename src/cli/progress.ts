@@ -1,5 +1,6 @@
 // How far long work is: a line on the terminal that is written over; elsewhere a line now and then.
 
+import { Interruptible } from "./interrupt.ts";
 import { formatBytes } from "./output.ts";
 
 /** Work shorter than this shows nothing. */
@@ -21,6 +22,7 @@ function formatLeft(seconds: number): string {
 
 export class Progress implements Disposable {
   readonly #shown: boolean;
+  readonly #work = new Interruptible();
   readonly #startMs = performance.now();
   #lastMs = this.#startMs + QUIET_MS - INTERVAL_MS;
   #bytes = 0;
@@ -36,8 +38,14 @@ export class Progress implements Disposable {
     return this.#shown;
   }
 
-  /** So much more is done. */
+  /** Aborted when the user interrupts it. */
+  get signal(): AbortSignal {
+    return this.#work.signal;
+  }
+
+  /** So much more is done. @throws {InterruptedError} */
   add(bytes: number): void {
+    this.signal.throwIfAborted();
     this.#bytes += bytes;
     const now = performance.now();
     const { isTTY, columns } = process.stderr;
@@ -65,6 +73,7 @@ export class Progress implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#work[Symbol.dispose]();
     this.clear();
     if (this.#shown && !process.stderr.isTTY && this.#bytes)
       process.stderr.write(`${this.#line(performance.now())}\n`);

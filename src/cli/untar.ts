@@ -67,7 +67,7 @@ export async function untar(args: string[], scope: Scope = images): Promise<numb
     const extractor = new Extractor(jail, options, tell);
     try {
       progress.totalBytes = archiveBytes(file);
-      await extractor.all(archiveFrom(file, (bytes) => progress.add(bytes)));
+      await extractor.all(archiveFrom(file, progress));
       await volume.sync();
     } catch (error) {
       throw error instanceof TarError

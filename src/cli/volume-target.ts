@@ -32,6 +32,7 @@ const FATAL = new Set([
   "EIO",
   "ERR_KERNEL_PANIC",
   "ERR_KERNEL_STOPPED",
+  "ERR_INTERRUPTED",
 ]);
 
 export function isFatal(error: unknown): boolean {

@@ -1,6 +1,7 @@
 // liblinux write: standard input into a file of an image.
 
 import { UsageError } from "./errors.ts";
+import { chunksOf } from "./interrupt.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
 import { atPlace, images, parseMode, parsePlace } from "./places.ts";
 import type { Scope } from "./places.ts";
@@ -23,7 +24,7 @@ export async function write(args: string[], scope: Scope = images): Promise<numb
     atPlace(place, async () => {
       using progress = new Progress(showsProgress(values));
       await using file = await fs.promises.open(place.path, values.append ? "a" : "w");
-      for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+      for await (const chunk of chunksOf(process.stdin, progress.signal)) {
         // A write may take less than it was given.
         for (let done = 0; done < chunk.length;)
           done += (await file.write(chunk, done)).bytesWritten;

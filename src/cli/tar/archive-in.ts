@@ -12,6 +12,8 @@ import { byteSource, CorruptError, Input } from "../../disk/compressed/input.ts"
 import { xz } from "../../disk/compressed/xz.ts";
 import { FileDisk } from "../../platform/node/file-disk.ts";
 import { withoutCall } from "../errors.ts";
+import { chunksOf, InterruptedError } from "../interrupt.ts";
+import type { Progress } from "../progress.ts";
 import { TarError } from "./entry.ts";
 
 type Bytes = AsyncGenerator<Uint8Array, void, undefined>;
@@ -38,13 +40,12 @@ export function archiveBytes(file: string): number {
 /**
  * The archive in a file, or in standard input if that is called `-`.
  *
- * @param taken is called with how much more was read, as it is compressed
+ * @param progress is told how much was read, as it is compressed
  * @throws {TarError} if it cannot be decompressed
  */
-export async function* archiveFrom(file: string, taken: (bytes: number) => void): Bytes {
-  const stream: AsyncIterable<Buffer> =
-    file === STANDARD_INPUT ? process.stdin : createReadStream(file);
-  const chunks = counted(stream, taken);
+export async function* archiveFrom(file: string, progress: Progress): Bytes {
+  const stream = file === STANDARD_INPUT ? process.stdin : createReadStream(file);
+  const chunks = counted(stream, progress);
   try {
     const head = await headOf(chunks);
     const starts = (magic: Buffer) => head.subarray(0, magic.length).equals(magic);
@@ -53,7 +54,7 @@ export async function* archiveFrom(file: string, taken: (bytes: number) => void)
     if (starts(XZ)) {
       // Its index is at its end.
       if (file === STANDARD_INPUT) throw needsCommand("xz -dc");
-      yield* unpackedXz(file, taken);
+      yield* unpackedXz(file, progress);
     } else if (starts(GZIP)) yield* decompressed(withHead(head, chunks), createGunzip());
     else if (starts(ZSTD)) yield* decompressed(withHead(head, chunks), createZstdDecompress());
     else yield* withHead(head, chunks);
@@ -63,16 +64,16 @@ export async function* archiveFrom(file: string, taken: (bytes: number) => void)
 }
 
 async function* counted(
-  stream: AsyncIterable<Buffer>,
-  taken: (bytes: number) => void,
+  stream: Readable,
+  progress: Progress,
 ): AsyncGenerator<Buffer, void, undefined> {
   try {
-    for await (const chunk of stream) {
-      taken(chunk.length);
+    for await (const chunk of chunksOf(stream, progress.signal)) {
+      progress.add(chunk.length);
       yield chunk;
     }
   } catch (error) {
-    throw new TarError(withoutCall(error));
+    throw error instanceof InterruptedError ? error : new TarError(withoutCall(error));
   }
 }
 
@@ -110,7 +111,7 @@ async function* decompressed(source: Bytes, decoder: Duplex): Bytes {
 
 const damaged = (error: Error) => new TarError(`its compression is damaged: ${error.message}`);
 
-async function* unpackedXz(file: string, taken: (bytes: number) => void): Bytes {
+async function* unpackedXz(file: string, progress: Progress): Bytes {
   using disk = new FileDisk(file, { readOnly: true });
   const source = byteSource(disk);
   try {
@@ -119,7 +120,7 @@ async function* unpackedXz(file: string, taken: (bytes: number) => void): Bytes 
       const input = new Input(source, piece.position);
       // What it gives is good until the next one only, but a reader may keep it for longer.
       for await (const bytes of xz.decode(input, piece)) {
-        taken(input.position - last);
+        progress.add(input.position - last);
         last = input.position;
         yield bytes.slice();
       }
