@@ -7,15 +7,30 @@ export type Bytes = typeof globalThis extends {
   ? B
   : Uint8Array<ArrayBuffer>;
 
+/** What is used of a Buffer. */
+interface BufferBytes extends Uint8Array {
+  copy(target: Uint8Array, targetStart: number, sourceStart: number, sourceEnd: number): number;
+}
+
 interface BufferClass {
-  allocUnsafe(length: number): Bytes;
+  from(bytes: ArrayBufferLike, offset: number, length: number): BufferBytes;
+  allocUnsafe(length: number): BufferBytes;
 }
 
 const { Buffer } = globalThis as { Buffer?: BufferClass };
 
-/** A copy of bytes of the kernel's memory, for the application to keep. */
-export function copyOf(bytes: Uint8Array): Bytes {
-  const copy = Buffer ? Buffer.allocUnsafe(bytes.length) : (new Uint8Array(bytes.length) as Bytes);
-  copy.set(bytes);
-  return copy;
+/** The same bytes, as the runtime likes them. */
+export function asBytes(bytes: Uint8Array): Bytes {
+  return (Buffer
+    ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    : bytes) as unknown as Bytes;
+}
+
+/** A copy of the first bytes of the kernel's memory, for the application to keep. */
+export function copyOf(bytes: Bytes, length: number): Bytes {
+  if (!Buffer) return bytes.slice(0, length);
+  const copy = Buffer.allocUnsafe(length);
+  // Makes no view, other than set().
+  (bytes as unknown as BufferBytes).copy(copy, 0, 0, length);
+  return copy as unknown as Bytes;
 }

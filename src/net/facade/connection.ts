@@ -23,6 +23,7 @@ import { DATA_BYTES } from "./lane.ts";
 import { encodeOption, keyOf } from "./options.ts";
 import type { OptionName, OptionValue } from "./options.ts";
 import { KernelSocket, bindDescriptor, kindFor, prepare } from "./socket.ts";
+import { Turns } from "./turns.ts";
 
 /** What one read gives at most, unless more is asked for. */
 export const READ_BYTES = 64 << 10;
@@ -45,7 +46,7 @@ export interface ConnectOptions {
 export class Connection extends KernelSocket {
   /** The other end. */
   readonly remote: Endpoint | undefined;
-  #writing: Promise<void> | null = null;
+  readonly #writing = new Turns();
 
   /** @internal Use {@link Sockets.connect} or {@link Listener.accept}. */
   constructor(host: Host, fd: number, local: Endpoint | undefined, remote: Endpoint | undefined) {
@@ -62,11 +63,15 @@ export class Connection extends KernelSocket {
   /** Settles when the connection stands. @internal */
   async established(context: { local?: Endpoint | undefined }): Promise<void> {
     await this.source.untilWritable();
+    // What failed has an error to be read.
+    if (!this.source.ended) return;
     const result = await this.getRawOption({ level: SOL_SOCKET, option: SO_ERROR }, INT_BYTES);
     const number = new DataView(result.buffer).getInt32(0, true);
     if (number)
       throw new SocketError(-number, { syscall: "connect", endpoint: this.remote, ...context });
   }
+
+  // These two make no step that they could do without: they are most of what a connection does.
 
   /**
    * What has come, as soon as there is any: 1 to `maxBytes` bytes, at most 256 KiB of them, which
@@ -74,30 +79,45 @@ export class Connection extends KernelSocket {
    *
    * @throws {SocketError} e.g. ECONNRESET @throws {SocketClosedError}
    */
-  async read(maxBytes: number = READ_BYTES): Promise<Bytes | null> {
-    const length = Math.min(maxBytes, DATA_BYTES);
-    const { source } = this;
-    for (;;) {
-      if (!source.readable) await source.untilReadable();
-      const bytes = await this.job("read", () => this.#receive(length));
-      if (bytes) return bytes.length ? bytes : null;
-    }
+  read(maxBytes: number = READ_BYTES): Promise<Bytes | null> {
+    const { dataBytes } = this.host.lane;
+    return this.#receive(maxBytes, (count) => (count ? copyOf(dataBytes, count) : null));
   }
 
-  /** A job of the lane's. @returns undefined if there is nothing */
-  async #receive(length: number): Promise<Bytes | undefined> {
+  /**
+   * As {@link read}, into memory of the caller's.
+   *
+   * @returns how many bytes; 0 when the other end has ended
+   */
+  readInto(target: Uint8Array): Promise<number> {
+    const { lane } = this.host;
+    return this.#receive(target.length, (count) => {
+      target.set(lane.dataBytes.subarray(0, count));
+      return count;
+    });
+  }
+
+  async #receive<T>(maxBytes: number, take: (count: number) => T): Promise<T> {
+    const length = Math.min(maxBytes, DATA_BYTES);
     const { source } = this;
     const { lane, process } = this.host;
-    source.readable = false;
-    try {
-      const count = await process.recvfrom(this.fd, lane.data, length, MSG_DONTWAIT, null, null);
-      // Less than what was asked for is all there was: an edge will tell of more, but not again of an end.
-      if (count === length || source.ended) source.readable = true;
-      return copyOf(lane.dataBytes.subarray(0, count));
-    } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return undefined;
-      source.readable = true;
-      throw error;
+    for (;;) {
+      if (!source.readable) await source.untilReadable();
+      if (!lane.turns.take()) await lane.turns.wait();
+      try {
+        this.check();
+        source.readable = false;
+        const count = await process.recvfrom(this.fd, lane.data, length, MSG_DONTWAIT, null, null);
+        // Less than what was asked for is all there was: an edge will tell of more, but not again of an end.
+        if (count === length || source.ended) source.readable = true;
+        return take(count);
+      } catch (error) {
+        if (failedWith(error, errno.EAGAIN)) continue;
+        source.readable = true;
+        throw explain(error, { syscall: "read" });
+      } finally {
+        lane.turns.give();
+      }
     }
   }
 
@@ -108,52 +128,53 @@ export class Connection extends KernelSocket {
    * @throws {SocketError} e.g. EPIPE, ECONNRESET @throws {SocketClosedError}
    */
   async write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    while (this.#writing) await this.#writing.catch(() => {});
-    const writing = this.#send(new Gather(chunks instanceof Uint8Array ? [chunks] : chunks));
-    this.#writing = writing;
+    const gather = new Gather(chunks instanceof Uint8Array ? [chunks] : chunks);
+    if (!this.#writing.take()) await this.#writing.wait();
     try {
-      await writing;
+      while (gather.left) {
+        if (!(await this.#transmit(gather)) && !this.source.writable)
+          await this.source.untilWritable();
+      }
     } finally {
-      this.#writing = null;
+      this.#writing.give();
     }
   }
 
-  async #send(gather: Gather): Promise<void> {
-    const { source } = this;
-    while (gather.left) {
-      gather.advance(await this.job("write", () => this.#transmit(gather)));
-      if (gather.left && !source.writable) await source.untilWritable();
-    }
-  }
-
-  /** A job of the lane's. @returns how much the kernel took */
-  async #transmit(gather: Gather): Promise<number> {
+  /** @returns whether the kernel took any of it */
+  async #transmit(gather: Gather): Promise<boolean> {
     const { source } = this;
     const { lane, process } = this.host;
-    const length = gather.copyTo(lane.dataBytes);
-    source.writable = false;
+    if (!lane.turns.take()) await lane.turns.wait();
     try {
+      this.check();
+      const length = gather.copyTo(lane.dataBytes);
+      source.writable = false;
       const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-      const count = await process.sendto(this.fd, lane.data, length, flags, null, 0);
-      // A part only: whether there is room again, the next try will tell.
+      gather.advance(await process.sendto(this.fd, lane.data, length, flags, null, 0));
+      // If that was a part only, the next try will tell whether there is room again.
       source.writable = true;
-      return count;
+      return true;
     } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return 0;
-      throw error;
+      if (failedWith(error, errno.EAGAIN)) return false;
+      throw explain(error, { syscall: "write" });
+    } finally {
+      lane.turns.give();
     }
   }
 
   /** Tell the other end that nothing more comes (FIN). Reading goes on. */
   async end(): Promise<void> {
-    while (this.#writing) await this.#writing.catch(() => {});
-    await this.job("shutdown", () => this.host.process.shutdown(this.fd, SHUT_WR));
+    if (!this.#writing.take()) await this.#writing.wait();
+    try {
+      await this.job("shutdown", () => this.host.process.shutdown(this.fd, SHUT_WR));
+    } finally {
+      this.#writing.give();
+    }
   }
 
   /** Close at once with a reset (RST): what was not sent yet is dropped. */
-  async reset(): Promise<void> {
-    await this.abandon().catch(() => {});
-    await this.close();
+  reset(): Promise<void> {
+    return this.abandon();
   }
 
   /** What comes, until the other end has ended. */

@@ -4,7 +4,7 @@ import { Iovec } from "../../abi/structs/io.ts";
 import { KernelSockaddrStorage, Mmsghdr } from "../../abi/structs/socket.ts";
 import type { KernelBuffer } from "../../syscall/buffer.ts";
 import type { Process } from "../../syscall/process.ts";
-import { copyOf } from "./bytes.ts";
+import { asBytes, copyOf } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import { decodeEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -73,7 +73,7 @@ export class DatagramRoom {
       const data = DATA_AT + index * MAX_DATAGRAM_BYTES;
       const name = NAMES_AT + index * NAME_BYTES;
       return {
-        bytes: copyOf(this.#bytes.subarray(data, data + msg_len)),
+        bytes: copyOf(asBytes(this.#bytes.subarray(data, data + msg_len)), msg_len),
         from: decodeEndpoint(this.#bytes.subarray(name, name + msg_hdr.msg_namelen)),
         flags: msg_hdr.msg_flags,
       };

@@ -8,8 +8,11 @@ import type { KernelMemory } from "../../abi/calls.ts";
 import { KernelSockaddrStorage } from "../../abi/structs/socket.ts";
 import type { KernelBuffer } from "../../syscall/buffer.ts";
 import type { Process } from "../../syscall/process.ts";
+import { asBytes } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import { decodeEndpoint, encodeEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { Turns } from "./turns.ts";
 
 /** What one call sends or receives at most. */
 export const DATA_BYTES = 256 << 10;
@@ -17,35 +20,15 @@ export const DATA_BYTES = 256 << 10;
 const VALUE_BYTES = 4096;
 const NAME_BYTES = KernelSockaddrStorage.size;
 
-/** Jobs that wait for their turn, first come, first served. */
-class Queue {
-  #jobs: (() => void)[] = [];
-  #next = 0;
-
-  push(job: () => void): void {
-    this.#jobs.push(job);
-  }
-
-  shift(): (() => void) | undefined {
-    if (this.#next === this.#jobs.length) return undefined;
-    const job = this.#jobs[this.#next++];
-    if (this.#next === this.#jobs.length) {
-      this.#jobs = [];
-      this.#next = 0;
-    }
-    return job;
-  }
-}
-
 /** The one place where sockets make their calls, and the kernel memory that they use for it. */
 export class Lane {
   readonly process: Process;
   readonly #buffer: KernelBuffer;
-  readonly #waiting = new Queue();
-  #busy = false;
+  /** Whose turn it is to make a call: what takes it gives it. */
+  readonly turns = new Turns();
   /** What is sent, or was received: {@link DATA_BYTES}. */
   readonly data: KernelMemory;
-  readonly dataBytes: Uint8Array;
+  readonly dataBytes: Bytes;
   /** A socket's address, and the length of it. */
   readonly name: KernelMemory;
   readonly nameLength: KernelMemory;
@@ -70,7 +53,9 @@ export class Lane {
       at += length;
       return [buffer.slice(at - length, length), bytes.subarray(at - length, at)];
     };
-    [this.data, this.dataBytes] = take(DATA_BYTES);
+    const [data, dataBytes] = take(DATA_BYTES);
+    this.data = data;
+    this.dataBytes = asBytes(dataBytes);
     [this.value, this.valueBytes] = take(VALUE_BYTES);
     [this.name, this.#nameBytes] = take(NAME_BYTES);
     [this.nameLength] = take(4);
@@ -79,15 +64,11 @@ export class Lane {
 
   /** Run a job when those before it are done. */
   async run<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#busy = true;
+    if (!this.turns.take()) await this.turns.wait();
     try {
       return await job();
     } finally {
-      const next = this.#waiting.shift();
-      // Whoever is next takes the lane over: nobody slips in between.
-      if (next) next();
-      else this.#busy = false;
+      this.turns.give();
     }
   }
 

@@ -5,6 +5,7 @@
 // (EPOLLET), so that an edge during the call is not lost. The thread waits only while there are
 // sources and it does not doze; else no call of this process is in the kernel.
 
+import type { KernelMemory } from "../../abi/calls.ts";
 import {
   EPOLLERR,
   EPOLLET,
@@ -111,6 +112,8 @@ export class Reactor {
   /** An eventfd: to ring it ends the wait. */
   readonly #bell: number;
   readonly #memory: KernelBuffer;
+  /** The part of it where events come. */
+  readonly #events: KernelMemory;
   readonly #view: DataView;
   readonly #sources = new Map<number, Source>();
   #lastId = 0;
@@ -134,6 +137,7 @@ export class Reactor {
     this.#epoll = epoll;
     this.#bell = bell;
     this.#memory = memory;
+    this.#events = memory.slice(0, EVENTS_BYTES);
     this.#view = memory.view;
     this.#view.setUint32(EVENTS_BYTES + EpollEvent.size, 1, true);
   }
@@ -219,11 +223,9 @@ export class Reactor {
   }
 
   async #turn(timeoutMs: number): Promise<void> {
-    const { address, length } = this.#memory;
-    const memory = { address, length };
     const count = await this.#process.epoll_pwait(
       this.#epoll,
-      memory,
+      this.#events,
       MAX_EVENTS,
       timeoutMs,
       null,

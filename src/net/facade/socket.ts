@@ -69,6 +69,7 @@ export abstract class KernelSocket implements AsyncDisposable {
   local: Endpoint | undefined;
   #closing: Promise<void> | null = null;
   #lingers = false;
+  #abandoned = false;
 
   protected constructor(host: Host, fd: number, local: Endpoint | undefined) {
     this.host = host;
@@ -86,11 +87,16 @@ export abstract class KernelSocket implements AsyncDisposable {
     return this.#closing !== null;
   }
 
+  /** @throws why the descriptor cannot be used any more */
+  protected check(): void {
+    if (this.source.failed) throw this.source.failed;
+    if (this.#closing) throw new SocketClosedError();
+  }
+
   /** Do something with the descriptor, unless it is closed by then. */
   protected job<T>(syscall: string, work: () => Promise<T>, endpoint?: Endpoint): Promise<T> {
     return this.host.lane.run(async () => {
-      if (this.source.failed) throw this.source.failed;
-      if (this.#closing) throw new SocketClosedError();
+      this.check();
       try {
         return await work();
       } catch (error) {
@@ -160,9 +166,18 @@ export abstract class KernelSocket implements AsyncDisposable {
     return keyOf(name, sharedBySix ? SOL_IPV6 : undefined);
   }
 
-  /** Let close() drop what is not sent yet, and tell the other end so (RST). */
+  /** Close at once with a reset, if it is a stream: what was not sent yet is dropped. */
   protected abandon(): Promise<void> {
-    return this.setRawOption({ level: SOL_SOCKET, option: SO_LINGER }, encodeLinger(0));
+    this.#abandoned = true;
+    return this.close();
+  }
+
+  /** A job of the lane's. */
+  async #forgetUnsent(): Promise<void> {
+    const { lane, process } = this.host;
+    const value = encodeLinger(0);
+    lane.valueBytes.set(value);
+    await process.setsockopt(this.fd, SOL_SOCKET, SO_LINGER, lane.value, value.length);
   }
 
   /**
@@ -176,10 +191,11 @@ export abstract class KernelSocket implements AsyncDisposable {
   async #close(): Promise<void> {
     const { lane, reactor, process } = this.host;
     reactor.remove(this.source);
-    const close = () => process.close(this.fd);
     try {
+      if (this.#abandoned) await lane.run(() => this.#forgetUnsent());
       // Only a socket that lingers waits in close(): others must not wait for it.
-      await (this.#lingers ? close() : lane.run(close));
+      if (this.#lingers && !this.#abandoned) await process.close(this.fd);
+      else await lane.run(() => process.close(this.fd));
     } catch {
       // The descriptor is gone all the same: close(2), or its kernel is.
     }

@@ -493,6 +493,36 @@ function streams(get: Get): void {
     await finish(server, near, far);
   });
 
+  test("onread: bytes come into one's own memory, and false pauses", async () => {
+    const { net } = get();
+    const server = net.createServer((socket) => socket.end(Buffer.alloc(100_000, "ab")));
+    const port = await listen(server);
+    const buffer = Buffer.alloc(1000);
+    let total = 0;
+    let pauses = 0;
+    const socket = net.connect({
+      port,
+      host: "127.0.0.1",
+      onread: {
+        buffer,
+        callback: (count, given) => {
+          assert.equal(given, buffer);
+          assert.ok(count <= buffer.length);
+          total += count;
+          if (total < 50_000) return true;
+          if (!pauses++) setTimeout(() => socket.resume(), 5);
+          return pauses > 1;
+        },
+      },
+    });
+    socket.on("data", () => assert.fail("data"));
+    await closed(socket);
+    assert.equal(total, 100_000);
+    assert.equal(pauses > 1, true);
+    assert.equal(socket.bytesRead, total);
+    await close(server);
+  });
+
   test("many connections at once", async () => {
     const { net } = get();
     const server = net.createServer((socket) => void pipeline(socket, socket).catch(() => {}));

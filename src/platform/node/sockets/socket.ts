@@ -29,6 +29,8 @@ const undestroy = Reflect.get(Duplex.prototype, "_undestroy") as () => void;
 type Done = (error?: Error | null) => void;
 type Chunk = Uint8Array;
 
+/** The longest that a timer runs. */
+const MAX_TIMER_MS = 0x7fffffff;
 /** What libuv sets beside the time until the first probe. */
 const KEEPALIVE_INTERVAL_S = 1;
 const KEEPALIVE_COUNT = 10;
@@ -43,6 +45,14 @@ export interface SocketOptions {
   readonly noDelay?: boolean;
   readonly keepAlive?: boolean;
   readonly keepAliveInitialDelay?: number;
+  /** Read into memory that is reused, rather than emit "data". */
+  readonly onread?: OnRead;
+}
+
+export interface OnRead {
+  readonly buffer: Uint8Array | (() => Uint8Array);
+  /** @returns false to pause */
+  callback(bytes: number, buffer: Uint8Array): boolean | void;
 }
 
 /** An address as node:net gives it. */
@@ -73,6 +83,7 @@ function refuseWrite(this: Socket, _chunk: unknown, encoding?: unknown, callback
 
 export class Socket extends Duplex {
   readonly #context: Context;
+  readonly #onread: OnRead | null;
   #connection: Connection | null = null;
   #attempt: AbortController | null = null;
   #owner: Owner | null = null;
@@ -80,6 +91,7 @@ export class Socket extends Duplex {
   #held = false;
   #unreferenced = false;
   #timer: NodeJS.Timeout | null = null;
+  #timerMs = 0;
   #dispatched = 0;
   readonly #settings = new Map<OptionName, OptionValue>();
   connecting = false;
@@ -103,6 +115,7 @@ export class Socket extends Duplex {
       ...(highWaterMark !== undefined && { highWaterMark }),
     });
     this.#context = context;
+    this.#onread = options.onread ?? null;
     this.on("end", () => this.#ended());
     if (options.noDelay) this.setNoDelay(true);
     if (options.keepAlive) this.setKeepAlive(true, options.keepAliveInitialDelay);
@@ -189,7 +202,34 @@ export class Socket extends Duplex {
   #pull(): void {
     if (this.#reading || !this.#connection) return;
     this.#reading = true;
-    this.#connection.read().then(this.#received, this.#failed);
+    const { buffer } = this.#onread ?? {};
+    if (buffer)
+      void this.#readInto(this.#connection, typeof buffer === "function" ? buffer() : buffer);
+    else this.#connection.read().then(this.#received, this.#failed);
+  }
+
+  async #readInto(connection: Connection, buffer: Uint8Array): Promise<void> {
+    try {
+      const count = await connection.readInto(buffer);
+      if (!count) {
+        this.#received(null);
+        return;
+      }
+      this.#reading = false;
+      if (this.destroyed) return;
+      this.#touch();
+      this.bytesRead += count;
+      if (this.#onread!.callback(count, buffer) === false) this.pause();
+      if (!this.isPaused()) this.#pull();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  override resume(): this {
+    super.resume();
+    if (this.#onread && !this.connecting) this.#pull();
+    return this;
   }
 
   readonly #received = (bytes: Uint8Array | null): void => {
@@ -335,20 +375,29 @@ export class Socket extends Duplex {
       throw argumentTypeError("callback", "of type function", callback);
     if (this.destroyed) return this;
     this.timeout = timeoutMs;
-    this.#stopTimer();
-    if (timeoutMs) {
-      this.#timer = setTimeout(() => this.#idled(), Math.min(timeoutMs, 0x7fffffff)).unref();
-      if (callback) this.once("timeout", callback);
-    } else if (callback) this.off("timeout", callback);
+    if (!timeoutMs) {
+      if (callback) this.off("timeout", callback);
+      return this;
+    }
+    if (callback) this.once("timeout", callback);
+    this.#startTimer(timeoutMs);
     return this;
   }
 
-  #idled(): void {
-    this.emit("timeout");
+  /** A timer that is no longer wanted stays: servers want the same one again after each request. */
+  #startTimer(timeoutMs: number): void {
+    if (this.#timer && timeoutMs === this.#timerMs) {
+      this.#timer.refresh();
+      return;
+    }
+    this.#stopTimer();
+    this.#timerMs = timeoutMs;
+    const ms = Math.min(timeoutMs, MAX_TIMER_MS);
+    this.#timer = setTimeout(() => this.timeout && this.emit("timeout"), ms).unref();
   }
 
   #touch(): void {
-    this.#timer?.refresh();
+    if (this.timeout) this.#timer?.refresh();
   }
 
   #stopTimer(): void {
@@ -395,12 +444,14 @@ export class Socket extends Duplex {
   }
 
   #set(name: OptionName, value: OptionValue): void {
+    // Agents ask again and again for what is so already.
+    if (this.#settings.get(name) === value) return;
     this.#settings.set(name, value);
     if (!this.connecting) this.#apply(name, value);
   }
 
   setNoDelay(enable = true): this {
-    if ((this.#settings.get("TCP_NODELAY") ?? false) !== enable) this.#set("TCP_NODELAY", enable);
+    this.#set("TCP_NODELAY", enable);
     return this;
   }
 

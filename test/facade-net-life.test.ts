@@ -1,0 +1,103 @@
+// What holds a program, and what is left behind.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import type nodeNet from "node:net";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+
+import type { Kernel, Process } from "../src/index.ts";
+import { createSockets } from "../src/platform/node/index.ts";
+import { loopback } from "./facade-net-support.ts";
+import { list, repeats, until } from "./kernel.ts";
+
+const run = promisify(execFile);
+const support = new URL("facade-net-support.ts", import.meta.url).href;
+const platform = new URL("../src/platform/node/index.ts", import.meta.url).href;
+
+/** Run a program with `net` in it to its end. @returns what it wrote */
+async function program(body: string): Promise<string> {
+  const { stdout } = await run(process.execPath, [
+    "--input-type=module",
+    "--eval",
+    `import { loopback } from ${JSON.stringify(support)};
+     import { createSockets } from ${JSON.stringify(platform)};
+     const { process: owner } = await loopback();
+     const { net } = createSockets(owner);
+     const say = (text) => process.stdout.write(text + "\\n");
+     ${body}`,
+  ]);
+  return stdout;
+}
+
+suite("what holds a program", () => {
+  test("open sockets do, closed ones do not: it ends by itself", async () => {
+    const out = await program(`
+      const server = net.createServer((socket) => socket.end("hello"));
+      server.listen(0, "127.0.0.1", () => {
+        const socket = net.connect(server.address().port, "127.0.0.1");
+        socket.on("data", (data) => say(String(data))).on("close", () => server.close(() => say("closed")));
+      });
+      process.on("exit", () => say("end"));
+    `);
+    assert.equal(out, "hello\nclosed\nend\n");
+  });
+
+  test("those that are unreferenced do not, and work as long as something else does", async () => {
+    const out = await program(`
+      const server = net.createServer((socket) => socket.unref().pipe(socket)).unref();
+      server.listen(0, "127.0.0.1", () => {
+        const socket = net.connect(server.address().port, "127.0.0.1").unref();
+        socket.on("data", (data) => say(String(data)));
+        const wait = setTimeout(() => {}, 200);
+        setTimeout(() => socket.write("after a while"), 80);
+      });
+      const held = setTimeout(() => {}, 20);
+      process.on("exit", () => say("end"));
+    `);
+    assert.equal(out, "after a while\nend\n");
+  });
+});
+
+suite("what is left behind", () => {
+  let kernel: Kernel;
+  let owner: Process;
+  before(async () => {
+    ({ kernel, process: owner } = await loopback());
+  });
+  after(() => kernel.halt());
+
+  test("after many connections nothing: no descriptor, no socket, no call", async () => {
+    const sockets = createSockets(owner);
+    const net = sockets.net as unknown as typeof nodeNet;
+    const descriptors = () => list(owner, "/proc/self/fd");
+    const server = net.createServer((socket) => socket.on("error", () => {}).pipe(socket));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as nodeNet.AddressInfo;
+    const before = await descriptors();
+    const rounds = repeats(10_000, 20);
+    const atOnce = 50;
+    for (let round = 0; round < rounds; round++)
+      await Promise.all(
+        Array.from({ length: atOnce }, async (_, index) => {
+          const socket = net.connect(port, "127.0.0.1");
+          socket.on("error", () => {});
+          const ended = new Promise((resolve) => void socket.once("close", resolve));
+          await once(socket, "connect");
+          // Each ends in its own way.
+          if (index % 3 === 0) socket.resume().end("bye");
+          else if (index % 3 === 1) socket.resetAndDestroy();
+          else socket.destroy();
+          await ended;
+        }),
+      );
+    await until(() => sockets.sockets.size === 1);
+    assert.deepEqual((await descriptors()).length, before.length);
+    await new Promise((resolve) => server.close(resolve));
+    assert.equal(sockets.sockets.size, 0);
+    await sockets[Symbol.asyncDispose]();
+    await until(() => owner.callsInFlight === 0);
+  });
+});
