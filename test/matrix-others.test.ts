@@ -19,7 +19,7 @@ test("hfsplus: a file without attributes, and one with what the kernel calls by 
     await using image = await openImage(emptyHfsPlus());
     const { process, fs } = await image.volume().mount();
     for (const name of ["/none", "/one"]) await fs.promises.mkdir(name);
-    await assert.rejects(listXattrs(process, "/none"), { code: "EOPNOTSUPP" });
+    assert.deepEqual(await listXattrs(process, "/none"), []);
     await setXattr(process, "/one", "user.note", Buffer.from("kept"));
     assert.deepEqual(await listXattrs(process, "/none"), []);
     const [[name, value], ...more] = await readXattrs(process, "/one");

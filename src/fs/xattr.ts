@@ -13,6 +13,9 @@ import type { Target } from "./target.ts";
 /** What nearly all values and lists fit; those that do not are asked for again, at their greatest. */
 const USUAL_BYTES = 4096;
 
+/** There is no such attribute, or there are none at all. */
+const UNREADABLE = new Set(["ENODATA", "EOPNOTSUPP"]);
+
 export interface XattrOptions {
   /**
    * Of a path that is a symbolic link, the attributes of what it points to; false: of the link
@@ -81,8 +84,8 @@ export async function listRawXattrs(
       if (options.follow ?? true) return await process.listxattr(target, into, into.length);
       return await process.llistxattr(target, into, into.length);
     } catch (error) {
-      // HFS+ says so of a file without any.
-      if (error instanceof SystemError && error.code === "ENODATA") return 0;
+      // HFS+ says so of what has none, where others give an empty list.
+      if (error instanceof SystemError && UNREADABLE.has(error.code)) return 0;
       throw error;
     }
   });
@@ -116,7 +119,7 @@ export async function listXattrs(
  * that is listed and cannot be asked for is left out: it went away meanwhile, or its name was wrong
  * (HFS+ of Linux 6.12 lists names without their last letter).
  *
- * @throws {SystemError} ENOENT, EOPNOTSUPP if the file system has no attributes…
+ * @throws {SystemError} ENOENT…
  */
 export async function readXattrs(
   process: Process,
@@ -129,8 +132,7 @@ export async function readXattrs(
     try {
       all.set(decoder.decode(raw), await getXattr(process, target, raw, options));
     } catch (error) {
-      if (!(error instanceof SystemError && ["ENODATA", "EOPNOTSUPP"].includes(error.code)))
-        throw error;
+      if (!(error instanceof SystemError && UNREADABLE.has(error.code))) throw error;
     }
   return all;
 }
