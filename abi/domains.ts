@@ -166,6 +166,7 @@ export const domains: readonly Domain[] = [
       "linux/gen_stats.h",
       "linux/tc_act/tc_gact.h",
       "linux/tc_act/tc_mirred.h",
+      "linux/tc_act/tc_skbedit.h",
     ],
   },
   {

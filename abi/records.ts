@@ -110,7 +110,8 @@ export const recordDomains: readonly RecordDomain[] = [
       linux/if_addr.h linux/if_link.h linux/if_bridge.h linux/fib_rules.h linux/nexthop.h
       linux/pkt_sched.h linux/pkt_cls.h linux/sock_diag.h linux/inet_diag.h linux/unix_diag.h
       linux/netfilter/nfnetlink.h linux/ethtool.h linux/if_tun.h linux/if_tunnel.h linux/if_vlan.h
-      linux/gen_stats.h linux/tc_act/tc_gact.h linux/tc_act/tc_mirred.h linux/packet_diag.h
+      linux/gen_stats.h linux/tc_act/tc_gact.h linux/tc_act/tc_mirred.h linux/tc_act/tc_skbedit.h
+      linux/packet_diag.h
       linux/netlink_diag.h`),
     records: list(`nlmsghdr nlmsgerr nlattr nl_pktinfo nla_bitfield32 genlmsghdr rtattr rtgenmsg
       rtmsg rtnexthop rtvia ifinfomsg ifaddrmsg ifa_cacheinfo rta_cacheinfo prefixmsg ndmsg
@@ -124,7 +125,7 @@ export const recordDomains: readonly RecordDomain[] = [
       rta_session ifla_vlan_flags ifla_vlan_qos_mapping ifla_port_vsi gnet_stats_basic
       gnet_stats_rate_est gnet_stats_rate_est64 gnet_stats_queue tc_red_qopt tc_sfq_qopt
       tc_sfq_qopt_v1 tc_drr_stats tc_netem_gimodel tc_netem_gemodel tc_netem_rate tc_netem_slot
-      tc_htb_xstats tc_fq_qd_stats tc_fq_codel_xstats tc_police tc_gact tc_mirred
+      tc_htb_xstats tc_fq_qd_stats tc_fq_codel_xstats tc_police tc_gact tc_mirred tc_skbedit
       unix_diag_vfs unix_diag_rqlen tcpvegas_info tcp_dctcp_info tcp_bbr_info packet_diag_req
       packet_diag_msg netlink_diag_req netlink_diag_msg ethtool_sset_info ethtool_gstrings
       ethtool_gfeatures ethtool_get_features_block ethtool_sfeatures ethtool_set_features_block

@@ -12,6 +12,7 @@ import { InvalidOptionError } from "../src/index.ts";
 import { formatIp, ipOf, networkOf, parseIp, parsePrefix } from "../src/net/address.ts";
 import { readBridgeVlans } from "../src/net/bridge-vlan.ts";
 import { readConnection } from "../src/net/conntrack.ts";
+import { readFilter } from "../src/net/filter.ts";
 import { MalformedMessageError } from "../src/net/index.ts";
 import type { NftSet } from "../src/net/index.ts";
 import { readAddress } from "../src/net/interface-address.ts";
@@ -207,6 +208,7 @@ const readers: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "VLANs of a bridge": readBridgeVlans,
   qdisc: readQdisc,
   class: readClass,
+  filter: readFilter,
   connection: (payload) => readConnection({ payload }),
   "TCP socket": (payload) => readInetSocket({ payload }, "tcp"),
   "unix socket": (payload) => readUnixSocket({ payload }),

@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 
-import { SOL_SOCKET, SO_PRIORITY } from "../src/abi/constants/socket.ts";
+import { SOL_SOCKET, SO_MARK, SO_PRIORITY } from "../src/abi/constants/socket.ts";
 import { CLOCK_MONOTONIC } from "../src/abi/constants/time.ts";
 import { Kernel } from "../src/index.ts";
 import { UnknownDeviceError } from "../src/net/index.ts";
-import type { QdiscSpec } from "../src/net/index.ts";
+import type { Filter, QdiscSpec } from "../src/net/index.ts";
 import { clockNs } from "./kernel.ts";
 import { end, host, pair, ping, sendDatagrams } from "./net-support.ts";
 import type { Host } from "./net-support.ts";
@@ -255,4 +255,128 @@ test("netem delays and loses what goes between two hosts", async () => {
   const [counted] = await left.net.qdisc.list("eth0");
   assert.ok(counted.statistics!.dropped >= 1);
   await end(left, right);
+});
+
+suite("filters", () => {
+  test("are read back as they were given", async () => {
+    const { qdisc, filter } = one.net;
+    await one.net.link.add({ name: "f0", kind: "dummy", up: true });
+    await one.net.link.add({ name: "f1", kind: "ifb", up: true });
+    await qdisc.add("f0", { kind: "clsact" });
+    const specs: readonly Filter[] = [
+      {
+        kind: "flower",
+        parent: "ingress",
+        protocol: "ip",
+        priority: 1,
+        match: {
+          source: "10.0.0.0/8",
+          destination: "10.1.2.3/32",
+          transport: "tcp",
+          destinationPort: 80,
+        },
+        actions: ["drop"],
+      },
+      {
+        kind: "flower",
+        parent: "ingress",
+        protocol: "ipv6",
+        priority: 2,
+        match: { source: "fd00::/64", transport: "udp", sourcePort: 53 },
+        actions: [{ mark: 7 }, { redirect: "f1" }],
+      },
+      {
+        kind: "flower",
+        parent: "egress",
+        protocol: "all",
+        priority: 3,
+        match: { etherSource: "02:00:00:00:00:01", inputDevice: "f1" },
+        actions: [{ mirror: "f1", ingress: true }, "pass"],
+      },
+      {
+        kind: "flower",
+        parent: "egress",
+        protocol: "802.1q",
+        priority: 4,
+        match: { vlanId: 5 },
+        actions: ["pass"],
+      },
+      {
+        kind: "matchall",
+        parent: "egress",
+        protocol: "all",
+        priority: 5,
+        actions: [{ priority: "1:10" }],
+      },
+    ];
+    for (const spec of specs) await filter.add("f0", spec);
+    const found = [...(await filter.list("f0", "ingress")), ...(await filter.list("f0", "egress"))];
+    assert.deepEqual(
+      found.map(({ handle: _handle, ...rest }) => rest),
+      specs,
+    );
+    await filter.delete("f0", found[0]);
+    assert.equal((await filter.list("f0", "ingress")).length, 1);
+    for (const name of ["f0", "f1"]) await one.net.link.delete(name);
+  });
+
+  test("choose classes, drop, mark and mirror", async () => {
+    const { qdisc, trafficClass, filter, link } = one.net;
+    await link.add({ name: "g0", kind: "dummy", arp: false });
+    await one.net.up("g0", "10.14.0.1/24");
+    await qdisc.add("g0", { kind: "htb", handle: "1:", htb: { defaultClass: 0x20 } });
+    const htb = { rateBytesPerSecond: 1250000 };
+    for (const handle of ["1:10", "1:20", "1:30"])
+      await trafficClass.add("g0", { kind: "htb", parent: "1:", handle, htb });
+    await filter.add("g0", {
+      kind: "flower",
+      parent: "1:",
+      protocol: "ip",
+      priority: 1,
+      match: { destination: "10.14.0.8/31" },
+      classId: "1:10",
+    });
+    await filter.add("g0", { kind: "fw", parent: "1:", priority: 2, mark: 6, classId: "1:30" });
+    await sendDatagrams(one.process, "10.14.0.9", 4);
+    await sendDatagrams(one.process, "10.14.0.77", 2, async (fd) => {
+      const mark = new Uint8Array(Uint32Array.of(6).buffer);
+      await one.process.setsockopt(fd, SOL_SOCKET, SO_MARK, mark, mark.length);
+    });
+    const packets = async (handle: string) =>
+      (await trafficClass.list("g0")).find((found) => found.handle === handle)?.statistics?.packets;
+    assert.equal(await packets("1:10"), 4);
+    assert.equal(await packets("1:30"), 2);
+    await link.add({ name: "g1", kind: "dummy", up: true });
+    await qdisc.add("g0", { kind: "clsact" });
+    await filter.add("g0", {
+      kind: "matchall",
+      parent: "egress",
+      priority: 1,
+      actions: [{ redirect: "g1" }],
+    });
+    const before = (await link.get("g1")).statistics!.txPackets;
+    await sendDatagrams(one.process, "10.14.0.9", 3);
+    assert.equal(await packets("1:10"), 4);
+    assert.ok((await link.get("g1")).statistics!.txPackets >= before + 3);
+    for (const name of ["g0", "g1"]) await link.delete(name);
+  });
+
+  test("mistakes are named", async () => {
+    const { filter } = one.net;
+    const add = (more: object) => filter.add("d0", { kind: "flower", ...more });
+    await assert.rejects(add({ match: { transport: "tcp" } }), { option: "match.transport" });
+    await assert.rejects(add({ protocol: "ip", match: { destinationPort: 80 } }), {
+      option: "match.destinationPort",
+    });
+    await assert.rejects(add({ match: { nonsense: 1 } }), { option: "match.nonsense" });
+    await assert.rejects(add({ nonsense: 1 }), { option: "nonsense" });
+    await assert.rejects(add({ actions: ["explode"] }), { option: "actions.0" });
+    await assert.rejects(add({ actions: [{ redirect: "nobody" }] }), UnknownDeviceError);
+    await assert.rejects(add({ protocol: "ipx" }), { option: "protocol" });
+    await assert.rejects(add({ parent: "sideways" }), { option: "parent" });
+    await assert.rejects(filter.add("d0", { kind: "matchall", match: {} }), { option: "match" });
+    await assert.rejects(filter.add("d0", { kind: "nonsense", parent: "1:" }), {
+      name: "NetlinkError",
+    });
+  });
 });

@@ -8,6 +8,7 @@ import { Connections } from "./conntrack.ts";
 import { dhcp } from "./dhcp.ts";
 import type { DhcpLease, DhcpOptions } from "./dhcp.ts";
 import { Ethtool } from "./ethtool.ts";
+import { Filters } from "./filter.ts";
 import type { InterfaceAddress } from "./interface-address.ts";
 import { Addresses } from "./interface-address.ts";
 import { Links } from "./link.ts";
@@ -47,6 +48,7 @@ export class Network {
   readonly bridgeVlan: BridgeVlans;
   readonly qdisc: Qdiscs;
   readonly trafficClass: TrafficClasses;
+  readonly filter: Filters;
   readonly nft: Nft;
   readonly connection: Connections;
   readonly socket: Sockets;
@@ -66,6 +68,7 @@ export class Network {
     this.bridgeVlan = new BridgeVlans(this.#session);
     this.qdisc = new Qdiscs(this.#session);
     this.trafficClass = new TrafficClasses(this.#session);
+    this.filter = new Filters(this.#session);
     this.nft = new Nft(this.#session);
     this.connection = new Connections(this.#session);
     this.socket = new Sockets(this.#session);

@@ -144,7 +144,8 @@ export function parseHandle(value: string, option: string): number {
   return ((parseInt(match[1], 16) << 16) | parseInt(match[2] || "0", 16)) >>> 0;
 }
 
-function formatHandle(value: number): string {
+/** As tc(8) writes them. */
+export function formatHandle(value: number): string {
   if (value === TC_H_ROOT) return "root";
   // The same number as TC_H_CLSACT.
   if (value === TC_H_INGRESS) return "ingress";

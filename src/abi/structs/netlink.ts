@@ -4861,6 +4861,58 @@ export class TcMirred extends Struct {
   }
 }
 
+/** `struct tc_skbedit`, 20 bytes, aligned to 4. */
+export class TcSkbedit extends Struct {
+  static readonly size = 20;
+  static readonly offsets = {
+    index: 0,
+    capab: 4,
+    action: 8,
+    refcnt: 12,
+    bindcnt: 16,
+  } as const;
+
+  get index(): number {
+    return this._view.getUint32(this._at, true);
+  }
+
+  set index(value: number) {
+    this._view.setUint32(this._at, value, true);
+  }
+
+  get capab(): number {
+    return this._view.getUint32(this._at + 4, true);
+  }
+
+  set capab(value: number) {
+    this._view.setUint32(this._at + 4, value, true);
+  }
+
+  get action(): number {
+    return this._view.getInt32(this._at + 8, true);
+  }
+
+  set action(value: number) {
+    this._view.setInt32(this._at + 8, value, true);
+  }
+
+  get refcnt(): number {
+    return this._view.getInt32(this._at + 12, true);
+  }
+
+  set refcnt(value: number) {
+    this._view.setInt32(this._at + 12, value, true);
+  }
+
+  get bindcnt(): number {
+    return this._view.getInt32(this._at + 16, true);
+  }
+
+  set bindcnt(value: number) {
+    this._view.setInt32(this._at + 16, value, true);
+  }
+}
+
 /** `struct unix_diag_vfs`, 8 bytes, aligned to 4. */
 export class UnixDiagVfs extends Struct {
   static readonly size = 8;
