@@ -26,7 +26,6 @@ export function encodingOf(name: string): Encoding | undefined {
 }
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-const utf16 = new TextDecoder("utf-16le", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** Text that bytes stand for. */
@@ -39,7 +38,7 @@ export function decode(bytes: Uint8Array, encoding: Encoding = "utf8"): string {
 
 const DECODERS: Readonly<Record<Encoding, (bytes: Uint8Array) => string>> = {
   utf8: (bytes) => utf8.decode(bytes),
-  utf16le: (bytes) => utf16.decode(bytes.subarray(0, bytes.length & ~1)),
+  utf16le: pairs,
   latin1: (bytes) => characters(bytes, 0xff),
   ascii: (bytes) => characters(bytes, 0x7f),
   base64: (bytes) => btoa(characters(bytes, 0xff)),
@@ -51,6 +50,14 @@ const DECODERS: Readonly<Record<Encoding, (bytes: Uint8Array) => string>> = {
 function characters(bytes: Uint8Array, mask: number): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte & mask);
+  return text;
+}
+
+/** Also halves of surrogates, which a TextDecoder would replace. */
+function pairs(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i + 1 < bytes.length; i += 2)
+    text += String.fromCharCode(bytes[i] | (bytes[i + 1] << 8));
   return text;
 }
 
