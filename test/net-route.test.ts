@@ -10,6 +10,7 @@ import { Kernel } from "../src/index.ts";
 import { UnknownDeviceError, net } from "../src/net/index.ts";
 import type { LinkSpec, MonitorEvent, Network } from "../src/net/index.ts";
 import { IFNAMSIZ } from "../src/net/link-kinds.ts";
+import { list } from "./kernel.ts";
 import { carry, connect, end, host, listen, pair, ping, reaches } from "./net-support.ts";
 import type { Host } from "./net-support.ts";
 
@@ -619,4 +620,63 @@ test("a disposed network takes no requests", async () => {
   await gone.link.list();
   await gone[Symbol.asyncDispose]();
   await assert.rejects(gone.link.list(), { code: "ERR_DISPOSED" });
+});
+
+suite("the end", () => {
+  /** Descriptors that a process has. */
+  const descriptors = async ({ process }: Host): Promise<number> =>
+    (await list(kernel.init, `/proc/${process.pid}/fd`)).length;
+
+  test("nothing is left open: of networks, monitors, requests that fail or are aborted", async () => {
+    const one = await host(kernel);
+    const { process } = one;
+    const before = await descriptors(one);
+    for (let round = 0; round < 30; round++) {
+      const network = net(process);
+      await network.link.list();
+      await network.nft.tables();
+      await network.socket.list();
+      await assert.rejects(network.wireguard.get("lo"));
+      await assert.rejects(network.ethtool.features("nobody"));
+      const events = await network.monitor(["link", "route"]);
+      const stop = new AbortController();
+      const waiting = await network.connection.monitor({ signal: stop.signal });
+      const next = waiting.next();
+      stop.abort(new Error("enough"));
+      await assert.rejects(next, { message: "enough" });
+      await events.return();
+      const aborting = new AbortController();
+      const listing = network.route.list({ table: "all" }, { signal: aborting.signal });
+      aborting.abort(new Error("enough"));
+      await listing.catch((error: unknown) => assert.equal((error as Error).message, "enough"));
+      await network[Symbol.asyncDispose]();
+    }
+    assert.equal(await descriptors(one), before);
+    assert.equal(process.callsInFlight, 0);
+    await end(one);
+  });
+
+  test("of the process ends what waits in it", async () => {
+    const { process, net: network } = await host(kernel);
+    const events = await network.monitor(["link"]);
+    const waiting = events.next();
+    const leaving = assert.rejects(waiting);
+    await process.exit();
+    await leaving;
+    assert.deepEqual(await events.next(), { done: true, value: undefined });
+    await assert.rejects(network.link.list());
+    await network[Symbol.asyncDispose]();
+  });
+
+  test("of the kernel ends what waits in it", async () => {
+    const other = await Kernel.boot({ image: "full", memoryMiB: 64 });
+    const network = net(other);
+    const events = await network.monitor(["link"]);
+    const leaving = assert.rejects(events.next(), { code: "ERR_KERNEL_STOPPED" });
+    other.dispose();
+    await leaving;
+    await assert.rejects(network.link.list(), { code: "ERR_KERNEL_STOPPED" });
+    await network[Symbol.asyncDispose]();
+    await events[Symbol.asyncDispose]();
+  });
 });
