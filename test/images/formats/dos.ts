@@ -115,7 +115,7 @@ export const DOS_FORMATS: readonly Format[] = [
   {
     name: "exfat: clusters of 128 KiB",
     type: "exfat",
-    mib: 100,
+    mib: 300,
     keeps: EXFAT,
     make: ([image = ""]) => run("mkfs.exfat", "-c", "128K", image),
     checker: FSCK_EXFAT,
