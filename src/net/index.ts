@@ -49,6 +49,7 @@ export type {
   HtbOptions,
   NetemOptions,
   QdiscKind,
+  SfqOptions,
   TbfOptions,
 } from "./qdisc-kinds.ts";
 export type { NextHop, Route, RouteFlag, RouteMetrics } from "./route.ts";

@@ -154,7 +154,7 @@ const STATES = {
   up: IF_OPER_UP,
 } as const;
 
-/** @internal */
+/** All attributes of links that we know, by the names that they have in objects. */
 export const linkAttributes = new AttributeSet({
   name: [IFLA_IFNAME, text(IFNAMSIZ)],
   address: [IFLA_ADDRESS, mac],

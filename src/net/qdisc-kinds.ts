@@ -244,7 +244,7 @@ const correlations = record(
 );
 
 /** How often, and how much that depends on the packet before. */
-interface Chance {
+export interface Chance {
   probability: number;
   correlation: number;
 }
@@ -701,7 +701,7 @@ const prio = record<{ bands: number; priorityMap: readonly number[] }>(
 );
 
 /** What is left out is the kernel's choice. */
-interface SfqOptions {
+export interface SfqOptions {
   quantumBytes?: number;
   perturbSeconds?: number;
   limitPackets?: number;
