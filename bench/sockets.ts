@@ -1,0 +1,373 @@
+// What do connections cost: by calls, by the façade, and beside the host's own loopback?
+
+import { once } from "node:events";
+import http from "node:http";
+import nodeNet from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+
+import { AF_INET, SOCK_STREAM, SOL_TCP } from "../src/abi/constants/socket.ts";
+import { TCP_NODELAY } from "../src/abi/constants/tcp.ts";
+import { Kernel } from "../src/index.ts";
+import type { Process } from "../src/index.ts";
+import { encodeEndpoint } from "../src/net/facade/endpoint.ts";
+import { ipEndpoint } from "../src/net/facade/index.ts";
+import type { Connection, Sockets } from "../src/net/facade/index.ts";
+import { net as network } from "../src/net/index.ts";
+import { createSockets } from "../src/platform/node/index.ts";
+import { median, timePerOperation } from "./measure.ts";
+import type { Benchmark, Row } from "./measure.ts";
+
+const HOST = "127.0.0.1";
+const MESSAGE_BYTES = 100;
+const CHUNK_BYTES = 65536;
+/** As the design allows the façade. */
+const FACADE_RATIO = 1.5;
+/** The goal, connections each second. */
+const CONNECTION_RATE = 30_000;
+const ROUNDS = 5;
+
+/** Operations each second, from nanoseconds for one. */
+const rate = (ns: number): number => 1e9 / ns;
+const bytesPerSecond = (ns: number): number => rate(ns) * CHUNK_BYTES;
+
+/** Both ends of a connection, by calls. */
+async function bareConnection(process: Process): Promise<[number, number]> {
+  const address = encodeEndpoint(ipEndpoint(HOST, 9000));
+  const listener = await process.socket(AF_INET, SOCK_STREAM, 0);
+  await process.bind(listener, address, address.length);
+  await process.listen(listener, 1);
+  const near = await process.socket(AF_INET, SOCK_STREAM, 0);
+  await process.connect(near, address, address.length);
+  const far = await process.accept4(listener, null, null, 0);
+  await process.close(listener);
+  const yes = Uint8Array.of(1, 0, 0, 0);
+  for (const fd of [near, far]) await process.setsockopt(fd, SOL_TCP, TCP_NODELAY, yes, 4);
+  return [near, far];
+}
+
+interface Costs {
+  readonly roundTripNs: number;
+  readonly chunkNs: number;
+}
+
+/** The application's own bytes, by calls that wait. */
+async function bareCosts(process: Process): Promise<Costs> {
+  const [near, far] = await bareConnection(process);
+  const send = (fd: number, bytes: Uint8Array) =>
+    process.sendto(fd, bytes, bytes.length, 0, null, 0);
+  const receive = (fd: number, bytes: Uint8Array) =>
+    process.recvfrom(fd, bytes, bytes.length, 0, null, null);
+  const [mine, theirs] = [new Uint8Array(MESSAGE_BYTES), new Uint8Array(MESSAGE_BYTES)];
+  const roundTripNs = await timePerOperation(
+    10_000,
+    async (count) => {
+      const echo = async () => {
+        for (let i = 0; i < count; i++) {
+          await receive(far, theirs);
+          await send(far, theirs);
+        }
+      };
+      const echoing = echo();
+      for (let i = 0; i < count; i++) {
+        await send(near, mine);
+        await receive(near, mine);
+      }
+      await echoing;
+    },
+    ROUNDS,
+  );
+  const [chunk, room] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
+  const chunkNs = await timePerOperation(
+    2000,
+    async (count) => {
+      const drain = async () => {
+        for (let left = count * CHUNK_BYTES; left > 0;) left -= await receive(far, room);
+      };
+      const draining = drain();
+      for (let i = 0; i < count; i++) await send(near, chunk);
+      await draining;
+    },
+    ROUNDS,
+  );
+  for (const fd of [near, far]) await process.close(fd);
+  return { roundTripNs, chunkNs };
+}
+
+async function facadePair(sockets: Sockets): Promise<[Connection, Connection]> {
+  const listener = await sockets.listen({ local: ipEndpoint(HOST, 0) });
+  const pair = await Promise.all([sockets.connect({ remote: listener.local! }), listener.accept()]);
+  await listener.close();
+  for (const connection of pair) await connection.setOption("TCP_NODELAY", true);
+  return pair;
+}
+
+async function facadeCosts(sockets: Sockets): Promise<Costs> {
+  const [near, far] = await facadePair(sockets);
+  const message = new Uint8Array(MESSAGE_BYTES);
+  const roundTripNs = await timePerOperation(
+    10_000,
+    async (count) => {
+      const echo = async () => {
+        for (let i = 0; i < count; i++) await far.write((await far.read())!);
+      };
+      const echoing = echo();
+      for (let i = 0; i < count; i++) {
+        await near.write(message);
+        await near.read();
+      }
+      await echoing;
+    },
+    ROUNDS,
+  );
+  const [chunk, room] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
+  const chunkNs = await timePerOperation(
+    2000,
+    async (count) => {
+      const drain = async () => {
+        for (let left = count * CHUNK_BYTES; left > 0;) left -= await far.readInto(room);
+      };
+      const draining = drain();
+      for (let i = 0; i < count; i++) await near.write(chunk);
+      await draining;
+    },
+    ROUNDS,
+  );
+  await near.close();
+  await far.close();
+  return { roundTripNs, chunkNs };
+}
+
+type Net = typeof nodeNet;
+
+async function listening(net: Net, listener: (socket: Socket) => void): Promise<[Server, number]> {
+  const server = net.createServer({ noDelay: true }, listener);
+  server.listen(0, HOST);
+  await once(server, "listening");
+  return [server, (server.address() as AddressInfo).port];
+}
+
+async function connected(net: Net, port: number): Promise<Socket> {
+  const socket = net.connect({ port, host: HOST, noDelay: true });
+  await once(socket, "connect");
+  return socket;
+}
+
+function endBoth(socket: Socket, server: Server): void {
+  socket.destroy();
+  server.close();
+}
+
+/** What is measured, and how it ends. */
+interface Subject {
+  run(count: number): Promise<void>;
+  end(): void;
+}
+
+/** A request of 100 bytes and its answer, through streams. */
+async function streamRoundTrip(net: Net): Promise<Subject> {
+  const [server, port] = await listening(net, (socket) => {
+    socket.on("data", (data) => socket.write(data));
+  });
+  const socket = await connected(net, port);
+  const message = Buffer.alloc(MESSAGE_BYTES);
+  const run = (count: number) =>
+    new Promise<void>((resolve) => {
+      let left = count;
+      socket.removeAllListeners("data");
+      socket.on("data", () => {
+        if (--left) socket.write(message);
+        else resolve();
+      });
+      socket.write(message);
+    });
+  return { run, end: () => endBoth(socket, server) };
+}
+
+async function streamChunks(net: Net): Promise<Subject> {
+  let received: (bytes: number) => void = () => {};
+  const [server, port] = await listening(net, (socket) => {
+    socket.on("data", (data: Buffer) => received(data.length));
+  });
+  const socket = await connected(net, port);
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  const run = async (count: number) => {
+    let left = count * CHUNK_BYTES;
+    const done = new Promise<void>((resolve) => {
+      received = (bytes) => {
+        left -= bytes;
+        if (left <= 0) resolve();
+      };
+    });
+    for (let i = 0; i < count; i++) if (!socket.write(chunk)) await once(socket, "drain");
+    await done;
+  };
+  return { run, end: () => endBoth(socket, server) };
+}
+
+const AT_ONCE = 16;
+
+/** So many at once, one after the other in each of the lines. */
+async function inLines(count: number, operation: () => Promise<unknown>): Promise<void> {
+  let left = count;
+  const line = async () => {
+    while (left-- > 0) await operation();
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, line));
+}
+
+async function streamConnections(net: Net): Promise<Subject> {
+  const [server, port] = await listening(net, (socket) => {
+    socket.on("error", () => {}).resume();
+  });
+  const connection = () =>
+    new Promise<void>((resolve) => {
+      const socket = net.connect(port, HOST, () => socket.resetAndDestroy());
+      socket.once("close", () => resolve());
+    });
+  return { run: (count) => inLines(count, connection), end: () => void server.close() };
+}
+
+/** Requests of node:http on connections that stay. */
+async function requests(net: Net): Promise<Subject> {
+  const web = http.createServer((_request, response) => {
+    response.setHeader("content-type", "text/plain");
+    response.end("hello");
+  });
+  const own = net !== nodeNet;
+  const server = own
+    ? net.createServer({ noDelay: true }, (socket) => web.emit("connection", socket))
+    : web;
+  server.listen(0, HOST);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE });
+  if (own)
+    agent.createConnection = (options) =>
+      net.connect({ ...(options as nodeNet.TcpNetConnectOpts), noDelay: true });
+  const request = () =>
+    new Promise<void>((resolve, reject) => {
+      const sent = http.get({ agent, host: HOST, port }, (response) => {
+        response.resume().once("end", resolve);
+      });
+      sent.once("error", reject);
+    });
+  const end = () => {
+    agent.destroy();
+    server.close();
+  };
+  return { run: (count) => inLines(count, request), end };
+}
+
+type Make = (net: Net) => Promise<Subject>;
+
+/** Nanoseconds of one operation on each, in turns, so that what disturbs one disturbs the other. */
+async function besideNode(own: Net, make: Make, count: number): Promise<[number, number]> {
+  const subjects = [await make(own), await make(nodeNet)] as const;
+  const times: [number[], number[]] = [[], []];
+  for (let round = 0; round <= ROUNDS; round++)
+    for (const [index, subject] of subjects.entries()) {
+      const start = performance.now();
+      await subject.run(count);
+      // The first round is to warm up.
+      if (round) times[index].push(((performance.now() - start) * 1e6) / count);
+    }
+  for (const subject of subjects) subject.end();
+  return [median(times[0]), median(times[1])];
+}
+
+async function coreConnectionNs(sockets: Sockets): Promise<number> {
+  const listener = await sockets.listen({ local: ipEndpoint(HOST, 0) });
+  const ns = await timePerOperation(
+    5000,
+    (count) =>
+      inLines(count, async () => {
+        const [near, far] = await Promise.all([
+          sockets.connect({ remote: listener.local! }),
+          listener.accept(),
+        ]);
+        await near.reset();
+        await far.close();
+      }),
+    ROUNDS,
+  );
+  await listener.close();
+  return ns;
+}
+
+async function besideCalls(process: Process, sockets: Sockets): Promise<Row[]> {
+  const bare = await bareCosts(process);
+  const facade = await facadeCosts(sockets);
+  return [
+    { item: "round trip of 100 B by calls", value: bare.roundTripNs, unit: "ns" },
+    {
+      item: "round trip of 100 B by connections (beside: by calls)",
+      value: facade.roundTripNs,
+      unit: "ns",
+      native: bare.roundTripNs,
+      goal: bare.roundTripNs * FACADE_RATIO,
+    },
+    { item: "stream of 64 KiB by calls", value: bytesPerSecond(bare.chunkNs), unit: "B/s" },
+    {
+      item: "stream of 64 KiB by connections (beside: by calls)",
+      value: bytesPerSecond(facade.chunkNs),
+      unit: "B/s",
+      native: bytesPerSecond(bare.chunkNs),
+      goal: bytesPerSecond(bare.chunkNs) / FACADE_RATIO,
+    },
+    {
+      item: "connections made and closed",
+      value: rate(await coreConnectionNs(sockets)),
+      unit: "/s",
+      goal: CONNECTION_RATE,
+    },
+  ];
+}
+
+async function besideHost(own: Net): Promise<Row[]> {
+  const [trip, hostTrip] = await besideNode(own, streamRoundTrip, 5000);
+  const [chunk, hostChunk] = await besideNode(own, streamChunks, 2000);
+  const [connection, hostConnection] = await besideNode(own, streamConnections, 2000);
+  const [request, hostRequest] = await besideNode(own, requests, 5000);
+  return [
+    {
+      item: "round trip of 100 B by net.Socket (beside: node:net on the host's loopback)",
+      value: trip,
+      unit: "ns",
+      native: hostTrip,
+    },
+    {
+      item: "stream of 64 KiB by net.Socket (beside: node:net)",
+      value: bytesPerSecond(chunk),
+      unit: "B/s",
+      native: bytesPerSecond(hostChunk),
+    },
+    {
+      item: "connections made and closed by net.Socket (beside: node:net)",
+      value: rate(connection),
+      unit: "/s",
+      native: rate(hostConnection),
+    },
+    {
+      item: "requests of node:http, 16 at once (beside: on node:net)",
+      value: rate(request),
+      unit: "/s",
+      native: rate(hostRequest),
+      goal: rate(hostRequest),
+    },
+  ];
+}
+
+export const sockets: Benchmark = {
+  question: "What do connections cost, by calls, by connections and by node:net's shape?",
+  async run() {
+    await using kernel = await Kernel.boot({ image: "full", memoryMiB: 256 });
+    {
+      await using configuration = network(kernel);
+      await configuration.up("lo");
+    }
+    const process = await kernel.process();
+    await using own = createSockets(process);
+    const rows = await besideCalls(process, own.sockets);
+    return [...rows, ...(await besideHost(own.net as unknown as Net))];
+  },
+};
