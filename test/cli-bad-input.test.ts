@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 
 import { execute, fails, liblinux, main, succeeds, succeedsWith } from "./command.ts";
-import { noise, run, temporaryFolder } from "./images/native.ts";
+import { ext4Image, noise, run, temporaryFolder } from "./images/native.ts";
 
 const MIB = 1 << 20;
 
@@ -71,6 +71,28 @@ suite("bad input", { concurrency: 2 }, () => {
       `${image}:/`,
     );
     await fails(1, /nowhere\.tar: ENOENT/, "untar", at("nowhere.tar"), `${image}:/`);
+  });
+
+  test("of what is damaged all is shown that can be", async () => {
+    const tree = at("tree");
+    mkdirSync(join(tree, "dir"), { recursive: true });
+    mkdirSync(join(tree, "good"));
+    writeFileSync(join(tree, "dir/NAMETOCHANGE"), "");
+    writeFileSync(join(tree, "good/file"), "fine\n");
+    const path = ext4Image(at("damaged.img"), tree, "-O", "^metadata_csum,^dir_index");
+    const bytes = readFileSync(path);
+    bytes.write("../../pwned1", bytes.indexOf("NAMETOCHANGE"));
+    writeFileSync(path, bytes);
+    for (const verb of ["find", "tree", "du", "ls -R", "tar"]) {
+      const { code, text, err } = await liblinux(...verb.split(" "), path);
+      assert.equal(code, 1, verb);
+      assert.match(err, /^liblinux: \w+ \S+damaged\.img:\/dir: E\w+: [^\n]*\n$/, verb);
+      assert.match(text, verb === "du" ? /\/good$/m : /file/, verb);
+    }
+    const { code, err } = await liblinux("chown", "-R", "5:6", `${path}:/`);
+    assert.equal(code, 1);
+    assert.match(err, /^liblinux: chown \S+damaged\.img:\/dir: E\w+: /);
+    assert.match((await succeeds("ls", "-l", `${path}:/good`)).text, / 5 +6 .* file$/m);
   });
 
   test("what is made and then fails is gone again", async () => {

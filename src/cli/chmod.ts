@@ -4,6 +4,7 @@ import { UsageError } from "./errors.ts";
 import { kernelChoice, KERNEL_OPTIONS, parse } from "./options.ts";
 import { eachPlace, images, parsePlaces } from "./places.ts";
 import type { Scope } from "./places.ts";
+import { Problems } from "./problems.ts";
 import { changedMode } from "./symbolic-mode.ts";
 import { eachBelow } from "./tree-walk.ts";
 
@@ -17,18 +18,21 @@ export async function chmod(args: string[], scope: Scope = images): Promise<numb
   const change = changedMode("chmod", mode);
   const places = parsePlaces(scope, "chmod", texts);
   const access = { ...kernelChoice("chmod", values), write: true };
-  await eachPlace(scope, places, access, async ({ fs }, { path }) => {
+  const problems = new Problems("chmod");
+  await eachPlace(scope, places, access, async ({ fs }, place) => {
+    const { path } = place;
+    const failed = (name: string, error: unknown) => problems.tell(place, name, error);
     const one = async (name: string | Buffer) => {
       const stats = await fs.promises.lstat(name);
       // A symbolic link has no permissions of its own.
       if (stats.isSymbolicLink()) return;
       await fs.promises.chmod(name, change(stats.mode & 0o7777, stats.isDirectory()));
     };
-    if (values.recursive) await eachBelow(fs, path, one);
+    if (values.recursive) await eachBelow(fs, path, one, failed);
     else {
       const stats = await fs.promises.stat(path);
       await fs.promises.chmod(path, change(stats.mode & 0o7777, stats.isDirectory()));
     }
   });
-  return 0;
+  return problems.exitCode;
 }

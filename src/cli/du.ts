@@ -7,6 +7,7 @@ import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { formatBytes, printable, write, writeJson } from "./output.ts";
 import { eachPlace, images, parseTops } from "./places.ts";
 import type { Scope } from "./places.ts";
+import { Problems } from "./problems.ts";
 import { eachBelow } from "./tree-walk.ts";
 
 /** What st_blocks counts. */
@@ -32,8 +33,13 @@ export async function du(args: string[], scope: Scope = images): Promise<number>
   const sizeOf = (stats: BigIntStats) =>
     Number(values.apparent ? stats.size : stats.blocks * BLOCK_BYTES);
   const totals: Total[] = [];
-  await eachPlace(scope, places, kernelChoice("du", values), async ({ fs }, { path }) => {
-    totals.push(...(await measure(fs, path, sizeOf)).filter((one) => depthOf(one, path) <= depth));
+  const problems = new Problems("du");
+  await eachPlace(scope, places, kernelChoice("du", values), async ({ fs }, place) => {
+    const { path } = place;
+    const failed = (name: string, error: unknown) => problems.tell(place, name, error);
+    totals.push(
+      ...(await measure(fs, path, sizeOf, failed)).filter((one) => depthOf(one, path) <= depth),
+    );
   });
   if (values.json) await writeJson(totals);
   else
@@ -41,7 +47,7 @@ export async function du(args: string[], scope: Scope = images): Promise<number>
       await write(
         `${(values.bytes ? String(bytes) : formatBytes(bytes)).padEnd(9)} ${printable(path)}\n`,
       );
-  return 0;
+  return problems.exitCode;
 }
 
 const partsOf = (path: string) => path.split("/").filter(Boolean).length;
@@ -52,10 +58,11 @@ async function measure(
   fs: MountedVolume["fs"],
   top: string,
   sizeOf: (stats: BigIntStats) => number,
+  failed: (name: string, error: unknown) => void,
 ): Promise<Total[]> {
   const totals = new Map<string, Total>();
   const seen = new Set<bigint>();
-  await eachBelow(fs, top, async (name) => {
+  const add = async (name: Buffer) => {
     const stats = await fs.promises.lstat(name, { bigint: true });
     if (stats.nlink > 1n && !stats.isDirectory()) {
       if (seen.has(stats.ino)) return;
@@ -68,7 +75,8 @@ async function measure(
       if (total) total.bytes += sizeOf(stats);
       if (at === top || at === "/") break;
     }
-  });
+  };
+  await eachBelow(fs, top, add, failed);
   // What is in a directory comes before it.
   return [...totals.values()].toReversed();
 }

@@ -8,6 +8,7 @@ import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, write, writeJson } from "./output.ts";
 import { eachPlace, images, parseTops, parseSize } from "./places.ts";
 import type { Scope } from "./places.ts";
+import { Problems } from "./problems.ts";
 import { eachBelow } from "./tree-walk.ts";
 
 type Test = (name: string, stats: BigIntStats) => boolean;
@@ -40,8 +41,10 @@ export async function find(args: string[], scope: Scope = images): Promise<numbe
   const tests = testsOf(values);
   const places = parseTops(scope, "find", positionals);
   const found: string[] = [];
-  await eachPlace(scope, places, kernelChoice("find", values), async ({ fs }, { path }) => {
-    await eachBelow(fs, path, async (name) => {
+  const problems = new Problems("find");
+  await eachPlace(scope, places, kernelChoice("find", values), async ({ fs }, place) => {
+    const failed = (path: string, error: unknown) => problems.tell(place, path, error);
+    const look = async (name: Buffer) => {
       const stats = await fs.promises.lstat(name, { bigint: true });
       const text = name.toString();
       if (!tests.every((test) => test(text, stats))) return;
@@ -49,10 +52,11 @@ export async function find(args: string[], scope: Scope = images): Promise<numbe
       // With NULs between them names are bytes for a program.
       else if (values.print0) await write(Buffer.concat([name, Buffer.from([0])]));
       else await write(`${printable(text)}\n`);
-    });
+    };
+    await eachBelow(fs, place.path, look, failed);
   });
   if (values.json) await writeJson(found);
-  return 0;
+  return problems.exitCode;
 }
 
 interface Values {

@@ -9,6 +9,7 @@ import { kernelChoice, READ_OPTIONS, parse } from "./options.ts";
 import { printable, styled, write, writeJson } from "./output.ts";
 import { eachPlace, images, parseTops } from "./places.ts";
 import type { Scope } from "./places.ts";
+import { Problems } from "./problems.ts";
 
 /** Directories deeper than this are not entered: damaged ones may contain themselves. */
 const MAX_DEPTH = 500;
@@ -37,15 +38,22 @@ export async function tree(args: string[], scope: Scope = images): Promise<numbe
   if (!(level >= 1)) throw new UsageError("tree", "--level: it is a number from 1 on");
   const places = parseTops(scope, "tree", positionals);
   const choice = kernelChoice("tree", values);
-  await eachPlace(scope, places, choice, async ({ fs }, { path }) => {
-    const children = await read(fs, path, Math.min(level, MAX_DEPTH), values.directories);
+  const problems = new Problems("tree");
+  await eachPlace(scope, places, choice, async ({ fs }, place) => {
+    const { path } = place;
+    const reading: Reading = {
+      fs,
+      directoriesOnly: values.directories,
+      failed: (name, error) => problems.tell(place, name, error),
+    };
+    const children = await read(reading, path, Math.min(level, MAX_DEPTH));
     if (values.json) return writeJson({ name: path, type: "directory", children });
     const counts = { directories: 0, files: 0 };
     await write(`${styled("bold", printable(path))}\n`);
     await draw(children, "", counts);
     await write(`\n${counts.directories} directories, ${counts.files} files\n`);
   });
-  return 0;
+  return problems.exitCode;
 }
 
 const typeOf = (entry: Dirent): Node["type"] => {
@@ -54,24 +62,31 @@ const typeOf = (entry: Dirent): Node["type"] => {
   return entry.isFile() ? "file" : "other";
 };
 
-async function read(
-  fs: MountedVolume["fs"],
-  path: string,
-  levels: number,
-  directoriesOnly: boolean,
-): Promise<Node[]> {
+interface Reading {
+  readonly fs: MountedVolume["fs"];
+  readonly directoriesOnly: boolean;
+  readonly failed: (name: string, error: unknown) => void;
+}
+
+async function read(reading: Reading, path: string, levels: number): Promise<Node[]> {
+  const { fs, directoriesOnly, failed } = reading;
   const entries = await fs.promises.readdir(path, { withFileTypes: true });
   const nodes: Node[] = [];
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const type = typeOf(entry);
     if (directoriesOnly && type !== "directory") continue;
     const here = posix.join(path, entry.name);
-    if (type === "directory") {
-      const children = levels > 1 ? await read(fs, here, levels - 1, directoriesOnly) : [];
-      nodes.push({ name: entry.name, type, children });
-    } else if (type === "symlink")
-      nodes.push({ name: entry.name, type, target: await fs.promises.readlink(here) });
-    else nodes.push({ name: entry.name, type });
+    const node = { name: entry.name, type };
+    try {
+      if (type === "directory")
+        nodes.push({ ...node, children: levels > 1 ? await read(reading, here, levels - 1) : [] });
+      else if (type === "symlink")
+        nodes.push({ ...node, target: await fs.promises.readlink(here) });
+      else nodes.push(node);
+    } catch (error) {
+      failed(here, error);
+      nodes.push(type === "directory" ? { ...node, children: [] } : node);
+    }
   }
   return nodes;
 }
