@@ -14,7 +14,7 @@ const STATX_BYTES = 256;
 
 export interface WatchFileOptions {
   readonly bigint?: boolean | undefined;
-  /** Accepted as Node has it: the timer holds the runtime, wherever timers do. */
+  /** Keep the runtime from ending as long as it watches. Default true. */
   readonly persistent?: boolean | undefined;
   /** In milliseconds; default 5007. */
   readonly interval?: number | undefined;
@@ -87,13 +87,24 @@ export class StatWatcher extends Emitter {
     this.#timer = undefined;
   }
 
+  /** Keep the runtime from ending as long as it watches. */
   ref(): this {
+    holding(this.#timer)?.ref();
     return this;
   }
 
+  /** Let the runtime end. */
   unref(): this {
+    holding(this.#timer)?.unref();
     return this;
   }
+}
+
+/** Node's timers can stop holding the process; a page's are numbers. */
+function holding(timer: unknown): { ref(): void; unref(): void } | undefined {
+  return typeof timer === "object" && timer !== null && "unref" in timer
+    ? (timer as { ref(): void; unref(): void })
+    : undefined;
 }
 
 /** The files that an fs object looks at. */
@@ -108,13 +119,14 @@ export class FileWatches {
   watch(path: PathLike, given: unknown, listener?: WatchFileListener): StatWatcher {
     const told = toFunction(typeof given === "function" ? given : listener, "listener");
     const options = typeof given === "function" ? {} : toBag<WatchFileOptions>(given);
-    const { interval = DEFAULT_INTERVAL_MS, bigint = false } = options;
+    const { interval = DEFAULT_INTERVAL_MS, bigint = false, persistent = true } = options;
     const name = toName(path);
     const key = keyOf(name);
     let watcher = this.#watchers.get(key);
     if (!watcher) {
       const intervalMs = toInteger(interval, "interval", 0);
       watcher = new StatWatcher(this.#files, name, bigint, intervalMs);
+      if (!persistent) watcher.unref();
       this.#watchers.set(key, watcher);
     }
     return watcher.on("change", told as WatchFileListener);

@@ -56,7 +56,10 @@ export interface Change<N = string | Bytes | null> {
 export interface WatchOptions {
   /** Default utf8; "buffer" for bytes. */
   readonly encoding?: string | null | undefined;
-  /** Nothing here holds the runtime; accepted as Node has it. */
+  /**
+   * Keep the runtime from ending as long as it watches. Default true. False need not let it end: a call
+   * waits in the kernel, whose own timers may hold the runtime then.
+   */
   readonly persistent?: boolean | undefined;
   /** With all directories below, also those made later. Default false. */
   readonly recursive?: boolean | undefined;
@@ -234,15 +237,34 @@ export class Watch {
   }
 }
 
+/** The longest that a timer may take. */
+const MAX_TIMER_MS = 0x7fffffff;
+
+/** Keeps a runtime such as Node from ending: what the kernel waits for does not. */
+class Hold {
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  take(): void {
+    this.#timer ??= setInterval(() => {}, MAX_TIMER_MS);
+  }
+
+  release(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
 /** Tells of changes by events: "change", "error", "close". */
 export class FSWatcher extends Emitter {
   readonly #end = new AbortController();
+  readonly #hold = new Hold();
   #closed = false;
 
   /** @internal Use `fs.watch()`. */
   constructor(start: () => Promise<Watch>, options: WatchOptions) {
     super();
-    const { signal, ignore } = options;
+    const { signal, ignore, persistent = true } = options;
+    if (persistent) this.#hold.take();
     const close = () => this.close();
     if (signal?.aborted) queueMicrotask(close);
     else signal?.addEventListener("abort", close, { once: true });
@@ -257,6 +279,7 @@ export class FSWatcher extends Emitter {
       };
       await watch.run(this.#end.signal, told, ignore);
     } catch (error) {
+      this.#hold.release();
       // Not from within a promise: nobody would see it.
       if (!this.#closed) queueMicrotask(() => void this.emit("error", error));
     }
@@ -266,16 +289,20 @@ export class FSWatcher extends Emitter {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#hold.release();
     this.#end.abort();
     queueMicrotask(() => void this.emit("close"));
   }
 
-  /** Nothing here holds the runtime. */
+  /** Keep the runtime from ending as long as it watches. */
   ref(): this {
+    if (!this.#closed) this.#hold.take();
     return this;
   }
 
+  /** Let the runtime end, as far as {@link WatchOptions.persistent} can. */
   unref(): this {
+    this.#hold.release();
     return this;
   }
 
@@ -301,6 +328,7 @@ export async function* changes(
 ): AsyncGenerator<Change, undefined> {
   const { signal, ignore, maxQueue = DEFAULT_MAX_QUEUE, overflow = "ignore" } = options;
   if (signal?.aborted) throw abortError(signal);
+  const hold = new Hold();
   const end = new AbortController();
   const queue: Change[] = [];
   let wake = Promise.withResolvers<void>();
@@ -319,6 +347,7 @@ export async function* changes(
     ended.why = error as Error;
     wake.resolve();
   });
+  if (options.persistent ?? true) hold.take();
   try {
     for (;;) {
       if (ended.why) throw ended.why;
@@ -330,6 +359,7 @@ export async function* changes(
       }
     }
   } finally {
+    hold.release();
     signal?.removeEventListener("abort", abort);
     end.abort();
     await running;
