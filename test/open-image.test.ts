@@ -105,6 +105,16 @@ test("volumes are found by number, label and UUID", async () => {
   assert.ok(usage.totalBytes > 4 * MIB && usage.usedBytes < usage.totalBytes);
 });
 
+test("what cannot be written is mounted read-only, unless it is told to be written", async () => {
+  using folder = temporaryFolder();
+  await using image = await openImage(ext4(folder.path), { readOnly: true });
+  const volume = image.volume();
+  await assert.rejects(volume.mount({ readOnly: false }), { name: "MountError", code: "EACCES" });
+  await using mounted = await volume.mount();
+  assert.equal(await readText(mounted.process, "/hello"), "hello, world\n");
+  await assert.rejects(write(mounted, "/new", "x"), { code: "EROFS" });
+});
+
 test("a user of the volume is who the options say", async () => {
   using folder = temporaryFolder();
   await using image = await openImage(new Uint8Array(readFileSync(ext4(folder.path))));

@@ -32,7 +32,7 @@ export interface MountOptions {
   target?: string;
   /** As in /proc/filesystems; default: what the superblock says. */
   type?: string;
-  /** Default false. */
+  /** Default: only if the device, or what it has, cannot be written, as mount(8) does. */
   readOnly?: boolean;
   /** The file system's own options: as mount(8) takes them after -o, or by name. */
   options?: string | FilesystemOptions;
@@ -139,7 +139,7 @@ export async function mount(host: MountHost, options: MountOptions): Promise<Mou
   const type = named ?? (await typeToMount(host.init, options, content));
   const target = options.target ?? (await makeTarget(host.init, source));
   try {
-    const journalSkipped = await attempt(host, { ...options, options: text, target, type });
+    const journalSkipped = await attemptEither(host, { ...options, options: text, target, type });
     return new Mount(host.init, { source, target, type, content, journalSkipped }, !options.target);
   } catch (error) {
     if (!options.target) await removeDirectory(host.init, target);
@@ -184,6 +184,20 @@ async function typeToMount(
 }
 
 type Attempt = MountOptions & { target: string; type: string; options: string };
+
+/** What the kernel answers who would write where that is not possible. */
+const WRITE_PROTECTED = new Set(["EACCES", "EROFS"]);
+
+/** Read-write if it is not said how, and if that is not possible, read-only. */
+async function attemptEither(host: MountHost, options: Attempt): Promise<boolean> {
+  try {
+    return await attempt(host, options);
+  } catch (error) {
+    if (options.readOnly !== undefined || !(error instanceof MountError)) throw error;
+    if (!WRITE_PROTECTED.has(error.code)) throw error;
+    return attempt(host, { ...options, readOnly: true });
+  }
+}
 
 /** @returns whether it was mounted without its journal */
 async function attempt(host: MountHost, options: Attempt): Promise<boolean> {
