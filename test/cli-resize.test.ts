@@ -104,6 +104,25 @@ suite("volumes that grow", () => {
     });
   });
 
+  test("other file systems, as far as the kernel can", async () => {
+    using folder = temporaryFolder();
+    const at = (name: string) => join(folder.path, name);
+    const sizes = { xfs: "320M", btrfs: "128M", f2fs: "64M" };
+    for (const [type, size] of Object.entries(sizes))
+      await succeeds("mkfs", "-t", type, "--size", size, at(type));
+    await succeeds("resize", at("xfs"), "480M");
+    run("xfs_repair", "-n", at("xfs"));
+    await succeeds("resize", at("btrfs"), "400M");
+    assert.equal(
+      JSON.parse((await succeeds("df", "--json", at("btrfs"))).text)[0].total,
+      400 * MIB,
+    );
+    run("btrfs", "check", at("btrfs"));
+    await fails(1, /f2fs: f2fs can only shrink while it is mounted/, "resize", at("f2fs"), "96M");
+    assert.equal(statSync(at("f2fs")).size, 64 * MIB);
+    run("fsck.f2fs", at("f2fs"));
+  });
+
   test("by the command line, once it is known that it can be done", async () => {
     using folder = temporaryFolder();
     const at = (name: string) => join(folder.path, name);

@@ -5,7 +5,7 @@ import type { LinuxFs } from "../fs/facade/index.ts";
 import { freeze } from "../fs/freeze.ts";
 import type { Frozen } from "../fs/freeze.ts";
 import type { Mount } from "../fs/mount.ts";
-import { resize } from "../fs/resize.ts";
+import { resize, ResizeError } from "../fs/resize.ts";
 import type { Usage } from "../fs/stat.ts";
 import { syncFilesystem } from "../fs/sync.ts";
 import { trim } from "../fs/trim.ts";
@@ -89,8 +89,11 @@ export class MountedVolume implements AsyncDisposable {
   async #grow(growth: Growth): Promise<void> {
     const { device, number } = this.volume;
     const before = device.sizeBytes;
-    // Nothing is done to a disk whose file system can have no other size.
-    await this.#resizeFilesystem("device");
+    // Nothing is done to a disk whose file system can have no other size. (Below 256 MiB btrfs refuses
+    // even the one that it has, with another error.)
+    await this.#resizeFilesystem("device").catch((error: unknown) => {
+      if (error instanceof ResizeError) throw error;
+    });
     await growVolume(this.#keeper, device, number, growth);
     try {
       await this.#resizeFilesystem("device");
