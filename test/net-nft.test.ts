@@ -6,9 +6,9 @@ import { after, afterEach, before, suite, test } from "node:test";
 import * as fc from "fast-check";
 
 import { Kernel } from "../src/index.ts";
-import { formatIp } from "../src/net/address.ts";
+import { formatIp, parseIp } from "../src/net/address.ts";
 import { expr } from "../src/net/index.ts";
-import type { NftRuleSpec } from "../src/net/index.ts";
+import type { NftAction, NftMatch, NftRuleSpec } from "../src/net/index.ts";
 import { carry, connect, end, inet, listen, pair, ping, sendDatagrams } from "./net-support.ts";
 import type { Host } from "./net-support.ts";
 
@@ -347,6 +347,132 @@ suite("rules", () => {
     await assert.rejects(right.net.nft.batch().deleteCounter(FILTER, "datagrams").commit(), {
       code: "EBUSY",
     });
+  });
+});
+
+suite("rules in words", () => {
+  const address = fc.ipV4();
+  const prefix = fc
+    .tuple(fc.nat(0xffffffff), fc.integer({ min: 1, max: 31 }))
+    .map(([bits, length]) => {
+      const network = ((bits >>> (32 - length)) << (32 - length)) >>> 0;
+      const bytes = Uint8Array.of(network >>> 24, network >>> 16, network >>> 8, network);
+      return `${formatIp(bytes)}/${length}`;
+    });
+  const matched = <T>(value: fc.Arbitrary<T>) => {
+    const plain = fc.oneof(value, fc.constant({ set: "s" }));
+    return fc.oneof(
+      plain,
+      plain.map((not) => ({ not })),
+    );
+  };
+  const port = fc.oneof(
+    fc.nat(0xffff),
+    fc.tuple(fc.nat(0x7fff), fc.nat(0x7fff)).map(([from, more]) => ({ from, to: from + more + 1 })),
+    fc.nat(0xffff).map((not) => ({ not })),
+  );
+  const device = fc
+    .constantFrom("eth0", "eth*", "lo")
+    .chain((name) => fc.constantFrom<NonNullable<NftMatch["inputDevice"]>>(name, { not: name }));
+  const number = fc.nat(0xffffffff);
+  /** Any of these fields, or all. */
+  const some = <T extends object>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+    fc.record<T, never>(fields, { requiredKeys: [], noNullPrototype: true });
+  const all = <T extends object>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+    fc.record<T>(fields, { noNullPrototype: true });
+  const common = {
+    inputDevice: device,
+    state: fc.subarray(["invalid", "established", "related", "new", "untracked"] as const, {
+      minLength: 1,
+    }),
+    mark: number,
+    connectionMark: number,
+  };
+  const match = fc.oneof<fc.Arbitrary<NftMatch>[]>(
+    some({ ...common, source: fc.oneof(address, prefix), destination: all({ not: prefix }) }),
+    some({ ...common, sourcePort: port, destinationPort: port }).map((one) =>
+      Object.assign(one, { protocol: "tcp" as const }),
+    ),
+    some({ ...common, source: fc.ipV6().map((text) => formatIp(parseIp(text, "source").bytes)) }),
+    some({ ...common, source: matched(address) }).map((one) =>
+      JSON.stringify(one).includes('"set"') ? Object.assign(one, { family: "ipv4" as const }) : one,
+    ),
+    fc.nat(255).map((icmpType) => ({ protocol: "icmp" as const, icmpType })),
+    fc.constantFrom("ipv4" as const, "ipv6" as const).map((family) => ({ family })),
+  );
+  const action = fc.oneof<fc.Arbitrary<NftAction>[]>(
+    fc.constantFrom("accept" as const, "drop" as const, "return" as const, "continue" as const),
+    fc.constantFrom({ jump: "other" }, { goto: "other" }),
+    fc
+      .constantFrom("tcp-reset" as const, "no-route" as const, "admin-prohibited" as const)
+      .map((reject) => ({ reject })),
+    fc.nat(0xffff).map((queue) => ({ queue })),
+  );
+  const statements = some({
+    limit: all({
+      rate: fc.integer({ min: 1, max: 10000 }),
+      of: fc.constant("packets" as const),
+      perSeconds: fc.constantFrom(1, 60, 3600),
+      burst: fc.integer({ min: 1, max: 100 }),
+    }),
+    counter: all({ packets: fc.nat(), bytes: fc.nat() }),
+    setMark: number,
+    setConnectionMark: number,
+    action,
+  });
+
+  test("what was said is told again", async () => {
+    const { nft } = left.net;
+    await nft
+      .batch()
+      .addTable("inet", "filter")
+      .addChain({ ...FILTER, name: "input", hook: "input" })
+      .addChain({ ...FILTER, name: "other" })
+      .addSet({ ...FILTER, name: "s", type: "ipv4_addr" })
+      .commit();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(match, statements), { minLength: 10, maxLength: 40 }),
+        async (rules) => {
+          const wanted = rules.map(([of, done]) => ({
+            ...(Object.keys(of).length && { match: of }),
+            ...done,
+          }));
+          const batch = nft.batch().deleteRule(FILTER, "input");
+          for (const rule of wanted) batch.addRule({ ...INPUT, ...rule });
+          await batch.commit();
+          const told = await nft.rules(INPUT);
+          assert.deepEqual(
+            told.map(({ says }) => says),
+            wanted,
+          );
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  test("of translations; and none where there are no words", async () => {
+    const nat = { family: "ip", table: "nat", chain: "post" } as const;
+    const { nft } = left.net;
+    const rules: readonly Omit<NftRuleSpec, "family" | "table" | "chain">[] = [
+      { match: { protocol: "tcp" }, action: { snat: "10.0.0.9", port: 99 } },
+      { action: { snat: "10.0.0.9" } },
+      { action: "masquerade" },
+      { action: { masquerade: "random" } },
+    ];
+    const batch = nft
+      .batch()
+      .addTable("ip", "nat")
+      .addChain({ ...nat, name: "post", hook: "postrouting", type: "nat" });
+    for (const rule of rules) batch.addRule({ ...nat, ...rule });
+    batch.addRule({ ...nat, expressions: [expr("meta", { key: "length", target: 1 })] });
+    await batch.commit();
+    const told = await nft.rules(nat);
+    assert.deepEqual(
+      told.map(({ says }) => says),
+      [...rules, undefined],
+    );
   });
 });
 

@@ -21,6 +21,7 @@ export { DumpInterruptedError, MalformedMessageError, NetlinkError } from "./net
 export { UnknownFamilyError } from "./netlink/generic.ts";
 export type { Overrun, Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
 export type { NftAction, NftLimit, NftStatements } from "./nft/action.ts";
+export type { NftRuleWords } from "./nft/decompile.ts";
 export { expr } from "./nft/expressions.ts";
 export type { NftExpression } from "./nft/expressions.ts";
 export type { ConnectionState, Matched, NftMatch } from "./nft/match.ts";

@@ -23,7 +23,8 @@ import { expr } from "./expressions.ts";
 import type { NftExpression } from "./expressions.ts";
 import { dataTypes } from "./types.ts";
 
-const REJECTIONS = {
+/** ICMP errors of either family, by the names of what they say. */
+export const REJECTIONS = {
   "no-route": NFT_REJECT_ICMPX_NO_ROUTE,
   "port-unreachable": NFT_REJECT_ICMPX_PORT_UNREACH,
   "host-unreachable": NFT_REJECT_ICMPX_HOST_UNREACH,

@@ -60,7 +60,8 @@ const WITH_PORTS: ReadonlySet<number> = new Set([
 /** The bit of a state of connection tracking (NF_CT_STATE_BIT). */
 const stateBit = (state: number): number => 1 << (state + 1);
 
-const STATES = {
+/** Bits of the states of connections. */
+export const STATES = {
   invalid: NF_CT_STATE_INVALID_BIT,
   established: stateBit(IP_CT_ESTABLISHED),
   related: stateBit(IP_CT_RELATED),

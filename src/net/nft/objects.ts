@@ -96,6 +96,8 @@ import { atLeast, be32, be64, bits, mapped, named, raw, text } from "../netlink/
 import type { Codec, Value } from "../netlink/codec.ts";
 import type { Message } from "../netlink/message.ts";
 import type { NftStatements } from "./action.ts";
+import { decompile } from "./decompile.ts";
+import type { NftRuleWords } from "./decompile.ts";
 import { data, expressions, setExpression } from "./expressions.ts";
 import type { NftExpression } from "./expressions.ts";
 import type { NftMatch } from "./match.ts";
@@ -325,6 +327,8 @@ export interface NftRule {
   readonly comment?: string;
   /** What its counter says. */
   readonly counter?: { readonly packets: number; readonly bytes: number };
+  /** The same as the expressions in words, as a rule is added; undefined if there are none for it. */
+  readonly says?: NftRuleWords;
 }
 
 // --- Sets ----------------------------------------------------------------------------------------
@@ -464,6 +468,7 @@ export function readNftRule(message: Message): NftRule {
   const told = ruleAttributes.read(rest);
   const { table = "", chain = "", handle = 0, comment: said, expressions: all = [] } = told;
   const counter = all.find((one) => one.counter)?.counter;
+  const says = decompile(all);
   return {
     family,
     table,
@@ -472,6 +477,7 @@ export function readNftRule(message: Message): NftRule {
     expressions: all,
     ...(said !== undefined && said !== "" && { comment: said }),
     ...(counter && { counter: { packets: counter.packets ?? 0, bytes: counter.bytes ?? 0 } }),
+    ...(says && { says }),
   };
 }
 
