@@ -11,8 +11,8 @@ import { images } from "./images.ts";
 import { isReached, timesAsFast } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";
 import { memory } from "./memory.ts";
-import { sockets } from "./sockets.ts";
 import { net } from "./net.ts";
+import { sockets } from "./sockets.ts";
 
 const benchmarks: Record<string, Benchmark> = { boot, calls, memory, file, images, net, sockets };
 
