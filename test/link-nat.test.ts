@@ -1,7 +1,7 @@
 // Host NAT: a kernel's connections leave by this process's own sockets, and come in by them.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -328,6 +328,10 @@ test("the gateway answers to ICMP echo; so do others, as far as the host's own p
   assert.ok(await ping(net.host, GATEWAY));
   assert.ok(await ping(net.host, DNS));
   assert.equal(await ping(net.host, "10.0.2.77"), false);
+  for (const place of places.slice(1)) {
+    const { status } = spawnSync("ping", ["-n", "-c", "1", "-W", "1", place]);
+    assert.equal(await ping(net.host, place), status === 0);
+  }
 });
 
 test("DHCP: each station gets an address, the same one again, and all it needs to know", () => {
