@@ -9,7 +9,7 @@ export const CHANGE_VERBS: Readonly<Record<string, Verb>> = {
     about: "put standard input into a file of an image",
     text: `${ADDRESS}
 
-The file is made, or its content is replaced.`,
+A new file appears when it is complete; the content of one that is there is replaced in place.`,
     options: {
       "-a, --append": "after what is there already",
       "-m, --mode MODE": "its permissions, as 0644",
