@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 
+import * as fc from "fast-check";
+
 import { SIOCGIFINDEX, SIOCGIFMTU } from "../src/abi/constants/ioctl.ts";
 import { AF_INET, SOCK_DGRAM } from "../src/abi/constants/socket.ts";
 import { Ifreq } from "../src/abi/structs/socket.ts";
@@ -27,6 +29,8 @@ after(async () => {
   await end(one);
   await kernel.halt();
 });
+
+const byText = (a: unknown, b: unknown): number => String(a).localeCompare(String(b));
 
 /** What the kernel says by the older way: ioctl(2). */
 async function ask(command: number, name: string): Promise<number> {
@@ -620,6 +624,167 @@ test("a disposed network takes no requests", async () => {
   await gone.link.list();
   await gone[Symbol.asyncDispose]();
   await assert.rejects(gone.link.list(), { code: "ERR_DISPOSED" });
+});
+
+test("IPv6 has several ways, too", async () => {
+  await network.link.add({ name: "s0", kind: "dummy" });
+  await network.link.add({ name: "s1", kind: "dummy" });
+  await network.up("s0", "fd30::1/64");
+  await network.up("s1", "fd31::1/64");
+  const nextHops = [
+    { gateway: "fd30::2", device: "s0", weight: 2, flags: [] },
+    { gateway: "fd31::2", device: "s1", weight: 1, flags: [] },
+  ];
+  await network.route.add({ destination: "fd32::/32", nextHops, metrics: { mtu: 1300 } });
+  await network.route.append({ destination: "fd33::/32", gateway: "fd30::2" });
+  await network.route.append({ destination: "fd33::/32", gateway: "fd31::2" });
+  const routes = await network.route.list({ family: "ipv6" });
+  const find = (wanted: string) => routes.find(({ destination }) => destination === wanted);
+  assert.deepEqual(find("fd32::/32")?.nextHops, nextHops);
+  assert.equal(find("fd32::/32")?.metrics?.mtu, 1300);
+  assert.deepEqual(
+    find("fd33::/32")?.nextHops?.map(({ gateway }) => gateway),
+    ["fd30::2", "fd31::2"],
+  );
+  await assert.rejects(
+    network.route.add({ destination: "fd34::/32", nextHops: [{ gateway: "nope" }] }),
+    {
+      option: "gateway",
+    },
+  );
+  for (const name of ["s0", "s1"]) await network.link.delete(name);
+});
+
+suite("random operations", () => {
+  const NAMES = ["a", "b", "c", "d"] as const;
+  const ADDRESSES = ["10.90.0.1/24", "10.90.0.2/24", "10.91.0.1/16", "fd90::1/64"] as const;
+
+  /** What there should be: links by their names, with what was set. */
+  interface ModelLink {
+    mtu: number;
+    up: boolean;
+    addresses: Set<string>;
+  }
+
+  const name = fc.constantFrom(...NAMES);
+  const operation = fc.oneof(
+    fc.record({ do: fc.constant("add" as const), name, mtu: fc.integer({ min: 1280, max: 9000 }) }),
+    fc.record({ do: fc.constant("delete" as const), name }),
+    fc.record({ do: fc.constant("rename" as const), name, to: name }),
+    fc.record({ do: fc.constant("mtu" as const), name, mtu: fc.integer({ min: 1280, max: 9000 }) }),
+    fc.record({ do: fc.constant("up" as const), name, up: fc.boolean() }),
+    fc.record({
+      do: fc.constant("address" as const),
+      name,
+      address: fc.constantFrom(...ADDRESSES),
+    }),
+    fc.record({ do: fc.constant("remove" as const), name, address: fc.constantFrom(...ADDRESSES) }),
+  );
+  type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+  /** Does to a model what an operation does, or says which error it is. */
+  function model(links: Map<string, ModelLink>, op: Operation): string {
+    const link = links.get(op.name);
+    if (op.do === "add") {
+      if (link) return "EEXIST";
+      links.set(op.name, { mtu: op.mtu, up: false, addresses: new Set() });
+      return "ok";
+    }
+    if (!link) return "ENODEV";
+    switch (op.do) {
+      case "delete":
+        links.delete(op.name);
+        return "ok";
+      case "rename":
+        if (op.to === op.name) return "ok";
+        if (links.has(op.to)) return "EEXIST";
+        links.delete(op.name);
+        links.set(op.to, link);
+        return "ok";
+      case "mtu":
+        link.mtu = op.mtu;
+        return "ok";
+      case "up":
+        // IPv6 addresses go with the link; those of IPv4 stay.
+        if (link.up && !op.up) link.addresses.delete("fd90::1/64");
+        link.up = op.up;
+        return "ok";
+      case "address":
+        if (link.addresses.has(op.address)) return "EEXIST";
+        link.addresses.add(op.address);
+        return "ok";
+      default:
+        return link.addresses.delete(op.address) ? "ok" : "EADDRNOTAVAIL";
+    }
+  }
+
+  async function perform({ net: { link, address } }: Host, op: Operation): Promise<string> {
+    const done =
+      op.do === "add"
+        ? link.add({ name: op.name, kind: "dummy", mtu: op.mtu })
+        : op.do === "delete"
+          ? link.delete(op.name)
+          : op.do === "rename"
+            ? link.set(op.name, { name: op.to })
+            : op.do === "mtu"
+              ? link.set(op.name, { mtu: op.mtu })
+              : op.do === "up"
+                ? link.set(op.name, { up: op.up })
+                : op.do === "address"
+                  ? address.add(op.name, op.address, { flags: ["no-dad"] })
+                  : address.delete(op.name, op.address);
+    return done.then(
+      () => "ok",
+      (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error),
+    );
+  }
+
+  test("leave what a model of them leaves, and are all watched", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(operation, { minLength: 20, maxLength: 60 }),
+        async (operations) => {
+          const one = await host(kernel);
+          await one.net.sysctl.set("net.ipv4.conf.all.promote_secondaries", 1);
+          const events = await one.net.monitor(["link"]);
+          const links = new Map<string, ModelLink>();
+          for (const op of operations)
+            assert.equal(await perform(one, op), model(links, op), JSON.stringify(op));
+          const found = (await one.net.link.list()).filter(({ kind }) => kind === "dummy");
+          const addresses = await one.net.address.list();
+          const told = found.map((link) => [
+            link.name,
+            link.mtu,
+            link.up,
+            addresses
+              .filter(({ device, scope }) => device === link.name && scope === "global")
+              .map(({ address }) => address)
+              .toSorted(byText),
+          ]);
+          const wanted = [...links].map(([of, { mtu, up, addresses: all }]) => [
+            of,
+            mtu,
+            up,
+            [...all].toSorted(byText),
+          ]);
+          assert.deepEqual(told.toSorted(byText), wanted.toSorted(byText));
+          // Whoever follows the events knows the same links in the end.
+          await one.net.link.add({ name: "last", kind: "dummy" });
+          const seen = new Map<number, string>();
+          for await (const event of events) {
+            if (event.type !== "link") continue;
+            if (event.action === "delete") seen.delete(event.link.index);
+            else if (event.link.kind === "dummy") seen.set(event.link.index, event.link.name);
+            if (event.link.name === "last") break;
+          }
+          const names = [...seen.values()].filter((of) => of !== "last");
+          assert.deepEqual(names.toSorted(byText), found.map((link) => link.name).toSorted(byText));
+          await end(one);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
 });
 
 suite("the end", () => {

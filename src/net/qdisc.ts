@@ -25,7 +25,7 @@ import { GnetStatsQueue, Tcmsg } from "../abi/structs/netlink.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import { AttributeSet, transparent } from "./netlink/attributes.ts";
 import { atLeast, readOnly, text, u64 } from "./netlink/codec.ts";
-import type { Value } from "./netlink/codec.ts";
+import type { Codec, Value } from "./netlink/codec.ts";
 import { NetlinkError } from "./netlink/errors.ts";
 import { compose } from "./netlink/message.ts";
 import { classKinds, qdiscKinds } from "./qdisc-kinds.ts";
@@ -172,45 +172,37 @@ function headerOf(index: number, handle: number, parent: number): Uint8Array {
   return header.bytes;
 }
 
-/** Without the device's name. @internal */
-export function readQdisc(payload: Uint8Array): Omit<Qdisc, "device"> & { device: number } {
+/** What a discipline and a class have both, and what else there is. */
+function readPlace<T extends { kind?: string; statistics?: Value<typeof statistics> }>(
+  payload: Uint8Array,
+  codec: Codec<T>,
+) {
   atLeast(payload, Tcmsg.size);
   const header = Tcmsg.from(payload);
-  const {
-    kind = "",
-    statistics: told,
-    ...options
-  } = qdiscAttributes.read(payload.subarray(Tcmsg.size));
+  const { kind = "", statistics: told, ...options } = codec.read(payload.subarray(Tcmsg.size));
   const counted = told && statisticsOf(told);
   return {
-    device: header.tcm_ifindex,
-    kind,
-    handle: formatHandle(header.tcm_handle),
-    parent: formatHandle(header.tcm_parent),
-    ...options,
-    ...(counted && { statistics: counted }),
+    header,
+    place: {
+      device: header.tcm_ifindex,
+      kind,
+      handle: formatHandle(header.tcm_handle),
+      parent: formatHandle(header.tcm_parent),
+      ...options,
+      ...(counted && { statistics: counted }),
+    },
   };
 }
 
-/** Without the device's name. @internal */
+/** With a number for the device. @internal */
+export function readQdisc(payload: Uint8Array): Omit<Qdisc, "device"> & { device: number } {
+  return readPlace(payload, qdiscAttributes).place;
+}
+
+/** With a number for the device. @internal */
 export function readClass(payload: Uint8Array): Omit<TrafficClass, "device"> & { device: number } {
-  atLeast(payload, Tcmsg.size);
-  const header = Tcmsg.from(payload);
-  const {
-    kind = "",
-    statistics: told,
-    ...options
-  } = classAttributes.read(payload.subarray(Tcmsg.size));
-  const counted = told && statisticsOf(told);
-  return {
-    device: header.tcm_ifindex,
-    kind,
-    handle: formatHandle(header.tcm_handle),
-    parent: formatHandle(header.tcm_parent),
-    ...(header.tcm_info && { leaf: formatHandle(header.tcm_info) }),
-    ...options,
-    ...(counted && { statistics: counted }),
-  };
+  const { header, place } = readPlace(payload, classAttributes);
+  return { ...place, ...(header.tcm_info && { leaf: formatHandle(header.tcm_info) }) };
 }
 
 /** What the kernel means when it says only ENOENT to a kind. */
