@@ -4,7 +4,6 @@ export type LinkErrorCode =
   | "EACCES"
   | "EBUSY"
   | "ECONNRESET"
-  | "EEXIST"
   | "EINVAL"
   | "EIO"
   | "ENOENT"

@@ -14,10 +14,6 @@ export class Heap<T> {
     return this.#items[0];
   }
 
-  get size(): number {
-    return this.#items.length;
-  }
-
   clear(): void {
     this.#items.length = 0;
   }

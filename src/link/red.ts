@@ -24,6 +24,7 @@ export class Red {
   readonly #maxBytes: number;
   readonly #probability: number;
   readonly #weight: number;
+  /** The average length of the queue, in bytes. */
   #average = 0;
   /** Frames that passed since the last one was dropped, while the average was between the limits. */
   #passed = 0;
@@ -39,11 +40,6 @@ export class Red {
     this.#maxBytes = maxBytes;
     this.#probability = checkProbability("red.probability", probability ?? DEFAULT_PROBABILITY);
     this.#weight = weight;
-  }
-
-  /** The average length of the queue, in bytes. */
-  get averageBytes(): number {
-    return this.#average;
   }
 
   /**

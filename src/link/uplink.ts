@@ -93,11 +93,6 @@ export abstract class Uplink implements JackOwner, Waiter {
     this.port.resume();
   }
 
-  /** Whether frames wait for drained(). */
-  protected get blocked(): boolean {
-    return this.#blocked || this.#stalled;
-  }
-
   /** It is over, by an error: the network goes on without it. */
   protected fail(error: LinkError): void {
     if (this.#over) return;
