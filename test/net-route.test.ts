@@ -713,6 +713,7 @@ suite("random operations", () => {
         if (link.addresses.has(op.address)) return "EEXIST";
         link.addresses.add(op.address);
         return "ok";
+      case "remove":
       default:
         return link.addresses.delete(op.address) ? "ok" : "EADDRNOTAVAIL";
     }
