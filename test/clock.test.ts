@@ -1,12 +1,13 @@
-// Time that the application owns: it moves as told, and repeats.
+// Time: of the wall, and one that the application owns: it moves as told, and repeats.
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 
-import { AT_FDCWD, O_WRONLY } from "../src/abi/constants/fcntl.ts";
+import { AT_FDCWD, O_CREAT, O_WRONLY } from "../src/abi/constants/fcntl.ts";
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from "../src/abi/constants/time.ts";
 import { TFD_TIMER_ABSTIME } from "../src/abi/constants/timerfd.ts";
 import { KernelItimerspec } from "../src/abi/structs/time.ts";
+import { stat } from "../src/fs/index.ts";
 import { VirtualClock } from "../src/index.ts";
 import type { Kernel, Process } from "../src/index.ts";
 import { boot, clockNs, isSettled, memories, pipe, text, timespec } from "./kernel.ts";
@@ -182,4 +183,21 @@ suite("a virtual clock", () => {
     await clock.advance(SECOND);
     assert.equal(clock.nextDeadlineNs, Infinity);
   });
+});
+
+test("files have the time of now, although the event loop never turns", async () => {
+  await using kernel = await boot();
+  const { init } = kernel;
+  const TICK_MS = 10;
+  for (let n = 0; n < 20; n++) {
+    // Longer than a tick, in which no timer of this process can ring.
+    for (const end = Date.now() + 2 * TICK_MS; Date.now() < end;);
+    const startMs = Date.now();
+    for (let calls = 0; calls < 16; calls++) await init.getpid();
+    const fd = await init.openat(AT_FDCWD, `/file-${n}`, O_CREAT | O_WRONLY, 0o644);
+    await init.close(fd);
+    const { modifiedNs } = await stat(init, `/file-${n}`);
+    const behindMs = startMs - Number(modifiedNs / 1_000_000n);
+    assert.ok(behindMs <= TICK_MS + 1, `${behindMs} ms behind`);
+  }
 });

@@ -23,6 +23,9 @@ interface Pause {
   reject: (why: Error) => void;
 }
 
+/** How often the CPU goes on before the clock is looked at, which costs as much as a small call. */
+const RESUMES_PER_LOOK = 16;
+
 export class Cpu {
   readonly clock: Clock;
   readonly #memory: Memory;
@@ -34,6 +37,7 @@ export class Cpu {
   #turnedAt = performance.now();
   #sliceMs = BOOT_SLICE_MS;
   #dead = false;
+  #resumes = 0;
   /** How many calls are in the kernel: they hold the process as long as a timer runs. */
   inFlight = 0;
   /** Ends the pause of a task in user mode, if there is one. */
@@ -84,6 +88,8 @@ export class Cpu {
 
   resume(): void {
     this.#timer.resume();
+    // An application that only awaits calls does not let the clock's timer ring.
+    if (++this.#resumes % RESUMES_PER_LOOK === 0 && this.clock.real) this.#look();
   }
 
   readonly idle = (): Promise<void> | undefined => {
@@ -111,12 +117,16 @@ export class Cpu {
   readonly poll = (spinning: number): number => {
     if (this.#dead) throw UNWIND;
     if (spinning) this.clock.spin();
-    if (this.nowNs() >= this.#board.deadlineNs) {
-      this.#board.deadlineNs = Infinity;
-      this.mark(IRQ.Timer);
-    }
+    this.#look();
     return performance.now() - this.#turnedAt > this.#sliceMs ? 1 : 0;
   };
+
+  /** Look at the clock: raise the timer's interrupt if it is due. */
+  #look(): void {
+    if (this.nowNs() < this.#board.deadlineNs) return;
+    this.#board.deadlineNs = Infinity;
+    this.mark(IRQ.Timer);
+  }
 
   /** The kernel has booted: from now on the application's event loop comes first. */
   booted(): void {
