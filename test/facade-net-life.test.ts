@@ -7,6 +7,8 @@ import type nodeNet from "node:net";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 
+import { RLIMIT_NOFILE } from "../src/abi/constants/resource.ts";
+import { Rlimit64 } from "../src/abi/structs/process.ts";
 import type { Kernel, Process } from "../src/index.ts";
 import { createSockets } from "../src/platform/node/index.ts";
 import { loopback } from "./facade-net-support.ts";
@@ -67,6 +69,31 @@ suite("what is left behind", () => {
     ({ kernel, process: owner } = await loopback());
   });
   after(() => kernel.halt());
+
+  test("a server that is out of descriptors lets others wait, and loses nobody", async () => {
+    const poor = await kernel.process({ uid: 1000 });
+    const limit = Rlimit64.alloc();
+    limit.rlim_cur = limit.rlim_max = 12n;
+    await kernel.init.prlimit64(poor.pid, RLIMIT_NOFILE, limit.bytes, null);
+    const few = createSockets(poor, { ownsProcess: true });
+    const server = few.net.createServer((socket: { end(text: string): void }) => {
+      setTimeout(() => socket.end("your turn"), 10);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as nodeNet.AddressInfo;
+    await using many = createSockets(owner);
+    const texts = await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        let text = "";
+        for await (const part of many.net.connect(port, "127.0.0.1")) text += String(part);
+        return text;
+      }),
+    );
+    assert.deepEqual(texts, new Array<string>(40).fill("your turn"));
+    await new Promise((resolve) => server.close(resolve));
+    await few[Symbol.asyncDispose]();
+  });
 
   test("after many connections nothing: no descriptor, no socket, no call", async () => {
     const sockets = createSockets(owner);

@@ -10,10 +10,10 @@ import { DisposedError, KernelPanicError } from "../src/index.ts";
 import type { Kernel, Process } from "../src/index.ts";
 import { Gather } from "../src/net/facade/gather.ts";
 import { SocketClosedError, Sockets, ipEndpoint } from "../src/net/facade/index.ts";
-import type { Connection, Endpoint, Listener } from "../src/net/facade/index.ts";
+import type { Connection, Endpoint, IpEndpoint, Listener } from "../src/net/facade/index.ts";
 import { net } from "../src/net/index.ts";
 import { loopback } from "./facade-net-support.ts";
-import { isSettled, rejection, text, threads, until } from "./kernel.ts";
+import { isSettled, rejection, repeats, text, threads, until } from "./kernel.ts";
 
 const LOCAL = ipEndpoint("127.0.0.1", 0);
 /** (module (func (export "f") (param i32) (result i32) unreachable)) */
@@ -176,6 +176,30 @@ suite("sockets of the kernel", () => {
     assert.equal(sockets.size, 0);
     // The thread stops waiting as soon as it is told.
     await until(() => process.callsInFlight === 0);
+  });
+
+  test("thousands at once, each with its own bytes", async () => {
+    const count = repeats(10_000, 1500);
+    const listener = await sockets.listen({ local: LOCAL, backlog: 4096 });
+    const far: Connection[] = [];
+    const accepting = (async () => {
+      while (far.length < count) far.push(await listener.accept());
+    })();
+    const near: Connection[] = [];
+    for (let i = 0; i < count; i++) near.push(await sockets.connect({ remote: listener.local! }));
+    await accepting;
+    assert.equal(sockets.size, 2 * count + 1);
+    await Promise.all(far.map((connection, index) => connection.write(text.encode(`${index}`))));
+    const ports = new Map(
+      far.map((connection, index) => [(connection.remote as IpEndpoint).port, `${index}`]),
+    );
+    for (const connection of near)
+      assert.equal(
+        text.decode((await connection.read())!),
+        ports.get((connection.local as IpEndpoint).port),
+      );
+    await close(...near, ...far, listener);
+    assert.equal(sockets.size, 0);
   });
 
   test("the errors are the kernel's, in Node's words", async () => {

@@ -27,6 +27,8 @@ import { Turns } from "./turns.ts";
 
 /** What one read gives at most, unless more is asked for. */
 export const READ_BYTES = 64 << 10;
+/** No call waits, and a broken pipe is an error, not a signal. */
+const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 /** An int, as the kernel has it. */
 const INT_BYTES = 4;
 
@@ -129,36 +131,28 @@ export class Connection extends KernelSocket {
    */
   async write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
     const gather = new Gather(chunks instanceof Uint8Array ? [chunks] : chunks);
+    const { source } = this;
+    const { lane, process } = this.host;
     if (!this.#writing.take()) await this.#writing.wait();
     try {
       while (gather.left) {
-        if (!(await this.#transmit(gather)) && !this.source.writable)
-          await this.source.untilWritable();
+        if (!lane.turns.take()) await lane.turns.wait();
+        try {
+          this.check();
+          const length = gather.copyTo(lane.dataBytes);
+          source.writable = false;
+          gather.advance(await process.sendto(this.fd, lane.data, length, FLAGS, null, 0));
+          // If that was a part only, the next try will tell whether there is room again.
+          source.writable = true;
+        } catch (error) {
+          if (!failedWith(error, errno.EAGAIN)) throw explain(error, { syscall: "write" });
+        } finally {
+          lane.turns.give();
+        }
+        if (gather.left && !source.writable) await source.untilWritable();
       }
     } finally {
       this.#writing.give();
-    }
-  }
-
-  /** @returns whether the kernel took any of it */
-  async #transmit(gather: Gather): Promise<boolean> {
-    const { source } = this;
-    const { lane, process } = this.host;
-    if (!lane.turns.take()) await lane.turns.wait();
-    try {
-      this.check();
-      const length = gather.copyTo(lane.dataBytes);
-      source.writable = false;
-      const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-      gather.advance(await process.sendto(this.fd, lane.data, length, flags, null, 0));
-      // If that was a part only, the next try will tell whether there is room again.
-      source.writable = true;
-      return true;
-    } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return false;
-      throw explain(error, { syscall: "write" });
-    } finally {
-      lane.turns.give();
     }
   }
 
@@ -223,8 +217,11 @@ export async function connect(host: Host, options: ConnectOptions): Promise<Conn
   const isIp = remote.family === "IPv4" || remote.family === "IPv6";
   const protocol = options.protocol ?? (isIp ? IPPROTO_TCP : 0);
   const connection = await host.lane.run(() =>
-    prepare(host, kindFor(remote, SOCK_STREAM, protocol), { syscall: "connect" }, (fd) =>
-      start(host, fd, options),
+    prepare(
+      host,
+      kindFor(remote, SOCK_STREAM, protocol),
+      { syscall: "connect", endpoint: remote },
+      (fd) => start(host, fd, options),
     ),
   );
   const abort = () => void connection.close();

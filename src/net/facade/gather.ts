@@ -31,6 +31,7 @@ export class Gather {
   /** So many bytes are sent. */
   advance(count: number): void {
     this.left -= count;
+    if (!this.left) return;
     let offset = this.#offset + count;
     while (this.#index < this.#chunks.length && offset >= this.#chunks[this.#index].length)
       offset -= this.#chunks[this.#index++].length;

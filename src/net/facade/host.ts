@@ -5,6 +5,7 @@
 import type { Process } from "../../syscall/process.ts";
 import { DatagramRoom } from "./datagram-room.ts";
 import { Lane } from "./lane.ts";
+import { raiseLimit } from "./limits.ts";
 import { Reactor } from "./reactor.ts";
 
 export class Host implements AsyncDisposable {
@@ -15,6 +16,7 @@ export class Host implements AsyncDisposable {
 
   /** Memory, an epoll descriptor and its thread, in this process. */
   static async open(process: Process): Promise<Host> {
+    await raiseLimit(process);
     const lane = await Lane.open(process);
     try {
       return new Host(process, lane, await Reactor.open(process));

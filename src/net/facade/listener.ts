@@ -52,7 +52,7 @@ export class Listener extends KernelSocket {
   /**
    * The next connection, as soon as there is one.
    *
-   * @throws {SocketError} e.g. EMFILE: it may be asked again @throws {SocketClosedError}
+   * @throws {SocketError} e.g. EMFILE: the connection waits, and may be asked for again @throws {SocketClosedError}
    */
   async accept(): Promise<Connection> {
     const { source } = this;
@@ -74,10 +74,11 @@ export class Listener extends KernelSocket {
       const flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
       fd = await process.accept4(this.fd, lane.name, lane.nameLength, flags);
     } catch (error) {
+      if (failedWith(error, errno.EAGAIN)) return undefined;
+      source.readable = true;
       // One that its maker gave up is none, and there may be more behind it.
-      if (failedWith(error, errno.ECONNABORTED)) source.readable = true;
-      else if (!failedWith(error, errno.EAGAIN)) throw error;
-      return undefined;
+      if (failedWith(error, errno.ECONNABORTED)) return undefined;
+      throw error;
     }
     source.readable = true;
     const connection = new Connection(this.host, fd, this.#ownAddress(), lane.takeName());

@@ -26,6 +26,8 @@ import { SocketClosedError } from "./errors.ts";
 
 /** How many events one call takes; what is beyond comes with the next. */
 const MAX_EVENTS = 256;
+/** To epoll_pwait(2). */
+const FOREVER = -1;
 const SIGSET_BYTES = 8;
 const WORD_BYTES = 8;
 const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
@@ -213,7 +215,7 @@ export class Reactor {
 
   async #wait(): Promise<void> {
     try {
-      while (this.#wanted) await this.#turn(-1);
+      while (this.#wanted) this.#tell(await this.#look(FOREVER));
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -222,15 +224,20 @@ export class Reactor {
     this.#start();
   }
 
-  async #turn(timeoutMs: number): Promise<void> {
-    const count = await this.#process.epoll_pwait(
+  #look(timeoutMs: number): Promise<number> {
+    const events = this.#events;
+    return this.#process.epoll_pwait(
       this.#epoll,
-      this.#events,
+      events,
       MAX_EVENTS,
       timeoutMs,
       null,
       SIGSET_BYTES,
     );
+  }
+
+  /** Tell the sources of so many events. */
+  #tell(count: number): void {
     this.wakes++;
     for (let at = 0; at < count * EpollEvent.size; at += EpollEvent.size) {
       const id = this.#view.getUint32(at + EpollEvent.offsets.data, true);
@@ -241,7 +248,10 @@ export class Reactor {
   /** While it dozes: look once, without waiting. */
   async poll(): Promise<void> {
     if (!this.#dozing || this.#waiting || this.#failed) return;
-    this.#waiting = this.#turn(0).catch((error: unknown) => this.#fail(error as Error));
+    this.#waiting = this.#look(0).then(
+      (count) => this.#tell(count),
+      (error: unknown) => this.#fail(error as Error),
+    );
     await this.#waiting;
     this.#waiting = null;
     this.#start();

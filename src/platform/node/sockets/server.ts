@@ -2,8 +2,9 @@
 
 import { EventEmitter } from "node:events";
 import { isIP } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import { SocketClosedError, ipEndpoint } from "../../../net/facade/index.ts";
+import { SocketClosedError, SocketError, ipEndpoint } from "../../../net/facade/index.ts";
 import type { Connection, Endpoint, Listener } from "../../../net/facade/index.ts";
 import { listenArguments, toPort } from "./arguments.ts";
 import type { Callback, ListenArguments } from "./arguments.ts";
@@ -21,6 +22,9 @@ export interface ServerOptions {
   readonly keepAliveInitialDelay?: number;
   readonly highWaterMark?: number;
 }
+
+/** How long after it could not, a server tries again to accept. */
+const RETRY_MS = 50;
 
 type SocketClass = new (options?: SocketOptions) => Socket;
 
@@ -129,8 +133,12 @@ export class Server extends EventEmitter {
         this.#take(await listener.accept());
       } catch (error) {
         if (error instanceof SocketClosedError || this.#closing) return;
-        this.emit("error", error);
-        if (!("syscall" in (error as object))) return;
+        if (!(error instanceof SocketError)) {
+          this.emit("error", error);
+          return;
+        }
+        // Out of descriptors or memory: those that connect wait until there are some again.
+        await sleep(RETRY_MS, undefined, { ref: false });
       }
     }
   }
