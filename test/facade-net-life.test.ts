@@ -76,7 +76,7 @@ suite("what is left behind", () => {
     limit.rlim_cur = limit.rlim_max = 12n;
     await kernel.init.prlimit64(poor.pid, RLIMIT_NOFILE, limit.bytes, null);
     const few = createSockets(poor, { ownsProcess: true });
-    const server = few.net.createServer((socket: { end(text: string): void }) => {
+    const server = few.net.createServer((socket) => {
       setTimeout(() => socket.end("your turn"), 10);
     });
     server.listen(0, "127.0.0.1");

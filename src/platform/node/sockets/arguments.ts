@@ -9,8 +9,7 @@ import {
   missingArgumentsError,
 } from "./errors.ts";
 
-/** A listener as callers have it, and as emitters take it. */
-export type Callback = (...values: never[]) => void;
+/** A listener as emitters take it. */
 export type Handler = (...values: unknown[]) => void;
 
 /** Of connect(): node:net's, as far as they are used. */

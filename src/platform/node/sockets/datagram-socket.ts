@@ -20,7 +20,6 @@ import type {
   OptionValue,
 } from "../../../net/facade/index.ts";
 import { lastFunction, toPort } from "./arguments.ts";
-import type { Callback } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { sendArguments } from "./datagram-arguments.ts";
 import type { Sent } from "./datagram-arguments.ts";
@@ -62,6 +61,9 @@ export interface RemoteInfo extends AddressInfo {
   readonly size: number;
 }
 
+/** Gets the messages that came. */
+export type MessageListener = (message: Buffer, info: RemoteInfo) => void;
+
 const MAX_TTL = 255;
 
 export class DatagramSocket extends EventEmitter {
@@ -80,14 +82,14 @@ export class DatagramSocket extends EventEmitter {
   #queuedCount = 0;
   readonly #bufferSizes = new Map<OptionName, number>();
 
-  constructor(context: Context, given: DatagramSocketOptions | string, listener?: Callback) {
+  constructor(context: Context, given: DatagramSocketOptions | string, listener?: MessageListener) {
     super();
     const options = (typeof given === "string" ? { type: given } : given) as DatagramSocketOptions;
     if (options?.type !== "udp4" && options?.type !== "udp6") throw badTypeError();
     this.#context = context;
     this.#options = options;
     this.type = options.type;
-    if (listener) this.on("message", listener as (...values: unknown[]) => void);
+    if (listener) this.on("message", listener);
     const { signal } = options;
     if (signal?.aborted) process.nextTick(() => this.#close());
     else signal?.addEventListener("abort", () => this.#close(), { once: true });

@@ -1,23 +1,22 @@
 // An object with the shape of node:dgram, whose sockets are the kernel's.
 
-import type { Callback } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { DatagramSocket } from "./datagram-socket.ts";
-import type { DatagramSocketOptions } from "./datagram-socket.ts";
+import type { DatagramSocketOptions, MessageListener } from "./datagram-socket.ts";
 
 /** node:dgram, on the sockets of a process of the kernel. */
 export interface LinuxDgram {
   readonly Socket: new (
     options: DatagramSocketOptions | string,
-    listener?: Callback,
+    listener?: MessageListener,
   ) => DatagramSocket;
-  createSocket(options: DatagramSocketOptions | string, listener?: Callback): DatagramSocket;
+  createSocket(options: DatagramSocketOptions | string, listener?: MessageListener): DatagramSocket;
 }
 
 /** @internal */
 export function makeDgram(context: Context): LinuxDgram {
   class Socket extends DatagramSocket {
-    constructor(options: DatagramSocketOptions | string, listener?: Callback) {
+    constructor(options: DatagramSocketOptions | string, listener?: MessageListener) {
       super(context, options, listener);
     }
   }

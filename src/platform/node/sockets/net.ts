@@ -2,11 +2,10 @@
 
 import { BlockList, SocketAddress, isIP, isIPv4, isIPv6 } from "node:net";
 
-import type { Callback } from "./arguments.ts";
 import { connectArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { Server as KernelServer } from "./server.ts";
-import type { ServerOptions } from "./server.ts";
+import type { ConnectionListener, ServerOptions } from "./server.ts";
 import { Socket as KernelSocket } from "./socket.ts";
 import type { SocketOptions } from "./socket.ts";
 
@@ -14,8 +13,14 @@ import type { SocketOptions } from "./socket.ts";
 export interface LinuxNet {
   readonly Socket: new (options?: SocketOptions) => KernelSocket;
   readonly Stream: new (options?: SocketOptions) => KernelSocket;
-  readonly Server: new (options?: ServerOptions | Callback, listener?: Callback) => KernelServer;
-  createServer(options?: ServerOptions | Callback, listener?: Callback): KernelServer;
+  readonly Server: new (
+    options?: ServerOptions | ConnectionListener,
+    listener?: ConnectionListener,
+  ) => KernelServer;
+  createServer(
+    options?: ServerOptions | ConnectionListener,
+    listener?: ConnectionListener,
+  ): KernelServer;
   connect(...args: readonly unknown[]): KernelSocket;
   createConnection(...args: readonly unknown[]): KernelSocket;
   getDefaultAutoSelectFamily(): boolean;
@@ -37,7 +42,7 @@ export function makeNet(context: Context): LinuxNet {
     }
   }
   class Server extends KernelServer {
-    constructor(options?: ServerOptions | Callback, listener?: Callback) {
+    constructor(options?: ServerOptions | ConnectionListener, listener?: ConnectionListener) {
       super(context, Socket, options, listener);
     }
   }

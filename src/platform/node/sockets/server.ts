@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SocketClosedError, SocketError, ipEndpoint } from "../../../net/facade/index.ts";
 import type { Connection, Endpoint, Listener } from "../../../net/facade/index.ts";
 import { listenArguments, toPort } from "./arguments.ts";
-import type { Callback, ListenArguments } from "./arguments.ts";
+import type { ListenArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { alreadyListeningError, argumentTypeError, notRunningError } from "./errors.ts";
 import { addressInfo } from "./socket.ts";
@@ -25,6 +25,9 @@ export interface ServerOptions {
 
 /** How long after it could not, a server tries again to accept. */
 const RETRY_MS = 50;
+
+/** Gets the sockets that a server accepted. */
+export type ConnectionListener = (socket: Socket) => void;
 
 type SocketClass = new (options?: SocketOptions) => Socket;
 
@@ -48,8 +51,8 @@ export class Server extends EventEmitter {
   constructor(
     context: Context,
     socketClass: SocketClass,
-    options?: ServerOptions | Callback,
-    listener?: Callback,
+    options?: ServerOptions | ConnectionListener,
+    listener?: ConnectionListener,
   ) {
     super();
     if (
@@ -62,7 +65,7 @@ export class Server extends EventEmitter {
     this.#Socket = socketClass;
     this.#options = typeof options === "function" ? {} : (options ?? {});
     const given = typeof options === "function" ? options : listener;
-    if (given) this.on("connection", given as (socket: Socket) => void);
+    if (given) this.on("connection", given);
   }
 
   // --- Listening -----------------------------------------------------------------------------
