@@ -12,7 +12,8 @@ import {
   VIRTIO_NET_HDR_GSO_UDP_L4,
 } from "../src/abi/constants/virtio.ts";
 import { VirtualClock } from "../src/index.ts";
-import { Cable, Frame, Hub, Switch, complete, patch } from "../src/link/index.ts";
+import { Cable, Frame, Hub, Jack, Switch, complete, patch } from "../src/link/index.ts";
+import type { JackOwner } from "../src/link/index.ts";
 import { Listener, ethernet, pattern } from "./link-support.ts";
 
 const [A, B, C] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"];
@@ -151,6 +152,27 @@ test("frames that are too short to be one pass no switch", () => {
   const [a, b] = [new Listener(center.port()), new Listener(center.port())];
   for (let length = 0; length < 14; length++) a.send(pattern(length));
   assert.deepEqual(received(a, b), [0, 0]);
+});
+
+/** A link of somebody else's: what comes in goes out again where it came from. */
+class Mirror implements JackOwner {
+  readonly port = new Jack(this, "mirror");
+
+  forward(frame: Frame, from: Jack): boolean {
+    return from.deliver(frame, from);
+  }
+}
+
+test("a link of one's own is an owner of jacks", () => {
+  const mirror = new Mirror();
+  const a = new Listener(mirror.port);
+  assert.ok(mirror.port.up);
+  assert.ok(a.send(frame(B, A)));
+  assert.equal(a.frames.length, 1);
+  a.open = false;
+  assert.equal(a.send(frame(B, A)), false);
+  a.port.ready();
+  assert.equal(a.resumed, 1);
 });
 
 // --- Segments ----------------------------------------------------------------------------------

@@ -11,18 +11,18 @@ export class Cable implements JackOwner {
   readonly a: Jack = new Jack(this, "a");
   readonly b: Jack = new Jack(this, "b");
 
-  /** @internal */
+  /** For its ports. */
   forward(frame: Frame, from: Jack): boolean {
     return this.#other(from).deliver(frame, from);
   }
 
-  /** @internal */
+  /** For its ports. */
   changed(jack: Jack): void {
     this.#other(jack).refresh();
     jack.refresh();
   }
 
-  /** @internal */
+  /** For its ports. */
   carries(jack: Jack): boolean {
     const other = this.#other(jack);
     return other.on && other.occupied;

@@ -42,13 +42,13 @@ export class EmulatedLink implements JackOwner {
     this.bToA = new Lane(this.a, clock, new Dice(seed ^ OTHER_WAY), options.bToA ?? options);
   }
 
-  /** @internal */
+  /** For its ports. */
   forward(frame: Frame, from: Jack): boolean {
     (from === this.a ? this.aToB : this.bToA).enter(frame);
     return true;
   }
 
-  /** @internal */
+  /** For its ports. */
   changed(jack: Jack): void {
     const other = this.#other(jack);
     other.refresh();
@@ -58,7 +58,7 @@ export class EmulatedLink implements JackOwner {
     this.bToA.clear();
   }
 
-  /** @internal */
+  /** For its ports. */
   carries(jack: Jack): boolean {
     const other = this.#other(jack);
     return other.on && other.occupied;

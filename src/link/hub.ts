@@ -39,12 +39,12 @@ export class Hub implements JackOwner {
     port.on = false;
   }
 
-  /** @internal */
+  /** For its ports. */
   carries(jack: Jack): boolean {
     return this.#ports.has(jack);
   }
 
-  /** @internal */
+  /** For its ports. */
   forward(frame: Frame, from: Jack): boolean {
     if (frame === this.#passing) {
       this.#loops++;

@@ -99,7 +99,7 @@ export class Lane implements Waiter {
     earlyFrames: 0,
   };
 
-  /** @internal @throws {InvalidOptionError} */
+  /** @throws {InvalidOptionError} */
   constructor(to: Jack, clock: Clock, dice: Dice, impairments: Impairments) {
     this.#to = to;
     this.#clock = clock;
@@ -149,13 +149,13 @@ export class Lane implements Waiter {
     this.#is = is;
   }
 
-  /** @internal A frame enters. What its sender left to be done is done: a wire has real frames only. */
+  /** A frame enters. What its sender left to be done is done: a wire has real frames only. */
   enter(frame: Frame): void {
     for (const bytes of complete(frame)) this.#enter(bytes);
     this.#deliver();
   }
 
-  /** @internal Nothing of what is on its way arrives. */
+  /** Nothing of what is on its way arrives. */
   clear(): void {
     this.#flying.clear();
     this.#flyingBytes = 0;
@@ -164,7 +164,7 @@ export class Lane implements Waiter {
     this.#setTimer();
   }
 
-  /** @internal The receiver has room again. */
+  /** The receiver has room again. */
   resume(): void {
     this.#blocked = false;
     this.#deliver();

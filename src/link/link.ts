@@ -88,7 +88,7 @@ export class Jack implements Port, Waiter {
   #receivedBytes = 0;
   #droppedFrames = 0;
 
-  /** @internal Links make their own. */
+  /** Links make their own; `owner` is who is told. */
   constructor(owner: JackOwner, name: string) {
     this.#owner = owner;
     this.name = name;
@@ -160,7 +160,7 @@ export class Jack implements Port, Waiter {
   }
 
   /**
-   * @internal Give a frame to the station. False if it has no room now: then `from` is told when that
+   * For links: give a frame to the station. False if it has no room now: then `from` is told when that
    * changes; without a `from`, the frame is lost.
    */
   deliver(frame: Frame, from?: Waiter): boolean {
@@ -179,12 +179,12 @@ export class Jack implements Port, Waiter {
     return true;
   }
 
-  /** @internal Tell the station to try again. */
+  /** Tell the station to try again. */
   resume(): void {
     this.#station?.resume();
   }
 
-  /** @internal Whether there is a carrier may have changed. */
+  /** Whether there is a carrier may have changed. */
   refresh(): void {
     const up = this.#on && this.#station !== null && (this.#owner.carries?.(this) ?? true);
     if (up === this.#up) return;

@@ -64,7 +64,7 @@ export class Switch extends Hub {
     this.#forget(port);
   }
 
-  /** @internal Who was reached by a port that lost its station is reached elsewhere now, or not. */
+  /** Who was reached by a port that lost its station is reached elsewhere now, or not. */
   changed(port: Jack): void {
     if (!port.up) this.#forget(port);
   }

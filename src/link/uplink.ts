@@ -140,12 +140,12 @@ export abstract class Uplink implements JackOwner, Waiter {
 
   // --- For its port --------------------------------------------------------------------------
 
-  /** @internal */
+  /** For its ports. */
   carries(): boolean {
     return this.#open;
   }
 
-  /** @internal */
+  /** For its port. */
   forward(frame: Frame): boolean {
     if (this.#stalled) {
       this.droppedFrames++;
@@ -164,7 +164,7 @@ export abstract class Uplink implements JackOwner, Waiter {
     return true;
   }
 
-  /** @internal The port's station has room. */
+  /** The port's station has room. */
   resume(): void {
     const frames = this.#arrived;
     let done = 0;

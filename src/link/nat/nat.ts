@@ -112,7 +112,7 @@ export interface HostNatOptions extends UplinkOptions {
 }
 
 export class HostNat extends Uplink implements TcpHost {
-  /** @internal */
+  /** For its connections. */
   readonly mss: number;
   readonly #sockets: HostSockets;
   readonly #network: number;
@@ -376,12 +376,12 @@ export class HostNat extends Uplink implements TcpHost {
     this.#neighbours.send(source, segmentFrame(route, answer, []));
   }
 
-  /** @internal */
+  /** For its connections. */
   deliver(frame: Frame, guest: number): boolean {
     return this.#neighbours.send(guest, frame);
   }
 
-  /** @internal */
+  /** For its connections. */
   forget(connection: TcpConnection): void {
     this.#connections.delete(connection.key);
     if (this.#connections.size) return;
@@ -389,7 +389,7 @@ export class HostNat extends Uplink implements TcpHost {
     this.#keepAlive = undefined;
   }
 
-  /** @internal */
+  /** For its connections. */
   unreachable({ route, begin }: TcpConnection): void {
     if (begin) this.#unreachable(route.target, begin);
   }
