@@ -200,6 +200,26 @@ suite("links", () => {
     for (const name of ["p0", "br0"]) await network.link.delete(name);
   });
 
+  test("a bond has ports, of which one is in use", async () => {
+    const bond = { mode: "active-backup", miimonMs: 50 } as const;
+    await network.link.add({ name: "bond0", kind: "bond", bond });
+    for (const name of ["q0", "q1"])
+      await network.link.add({ name, kind: "dummy", master: "bond0" });
+    await network.up("bond0", "10.13.0.1/24");
+    const ports = [await network.link.get("q0"), await network.link.get("q1")];
+    assert.deepEqual(
+      ports.map(({ portKind, master, bondPort }) => [portKind, master, bondPort?.state]),
+      [
+        ["bond", "bond0", "active"],
+        ["bond", "bond0", "backup"],
+      ],
+    );
+    assert.equal((await network.link.get("bond0")).bond?.activeIndex, ports[0]?.index);
+    await network.link.set("bond0", { bond: { activeIndex: ports[1].index } });
+    assert.equal((await network.link.get("q1")).bondPort?.state, "active");
+    for (const name of ["bond0", "q0", "q1"]) await network.link.delete(name);
+  });
+
   test("mistakes are named", async () => {
     await network.link.add({ name: "m0", kind: "dummy" });
     await assert.rejects(network.link.add({ name: "m0", kind: "dummy" }), {

@@ -2,8 +2,8 @@
 
 import type { CallOptions } from "../abi/calls.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../abi/constants/netlink.ts";
-import { FIB_RULE_INVERT } from "../abi/constants/rtnetlink.ts";
 import {
+  FIB_RULE_INVERT,
   FRA_DPORT_RANGE,
   FRA_DST,
   FRA_FWMARK,

@@ -96,7 +96,7 @@ export class Subscription<T> implements AsyncIterableIterator<T | Overrun> {
       while (!this.#ready.length && !this.#closed) await this.#fill();
     } catch (error) {
       if (this.#closed) return { done: true, value: undefined };
-      this.#closed = this.#closeDescriptor();
+      await (this.#closed = this.#closeDescriptor());
       throw error;
     }
     const value = this.#ready.shift();
