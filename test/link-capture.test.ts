@@ -158,10 +158,10 @@ class Sink implements CaptureSink {
   wait: Promise<void> | null = null;
   error: Error | null = null;
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
     await this.wait;
     if (this.error) throw this.error;
-    this.bytes += bytes.length;
+    this.bytes += pieces.reduce((sum, { length }) => sum + length, 0);
   }
 
   close(): void {

@@ -21,8 +21,8 @@ import {
 
 /** Where a capture is written to. One call at a time. */
 export interface CaptureSink {
-  /** Append. The bytes are the sink's. */
-  write(bytes: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  /** Append these, in turn. They are the sink's. */
+  write(pieces: readonly Uint8Array<ArrayBuffer>[]): void | Promise<void>;
   /** What is written from now on is the next file. Only needed if the capture rotates. */
   rotate?(): void | Promise<void>;
   close(): void | Promise<void>;
@@ -226,7 +226,7 @@ export class Capture {
           }
           const next = queue.indexOf("rotate", at);
           const end = next < 0 ? queue.length : next;
-          await this.#sink.write(joined(queue.slice(at, end) as Uint8Array[]));
+          await this.#sink.write(queue.slice(at, end) as Uint8Array<ArrayBuffer>[]);
           at = end;
         }
         this.#queuedBytes -= bytes;
@@ -246,16 +246,6 @@ export class Capture {
     this.#queue = [];
     this.#options.onError?.(this.#error);
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 function parseIpv4(text: string): Uint8Array {

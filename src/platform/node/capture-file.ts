@@ -34,11 +34,14 @@ export class CaptureFile implements CaptureSink {
     this.#keep = keep;
   }
 
-  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async write(pieces: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
     this.#file ??= await this.#open();
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, done);
-      done += bytesWritten;
+    const { bytesWritten } = await this.#file.writev(pieces);
+    let done = bytesWritten;
+    // Hardly ever is something left.
+    for (const piece of pieces) {
+      while (done < piece.length) done += (await this.#file.write(piece, done)).bytesWritten;
+      done -= piece.length;
     }
   }
 
