@@ -21,7 +21,7 @@ const TRAP = Uint8Array.fromHex(
   "0061736d0100000001060160017f017f03020100070501016600000a05010300000b",
 );
 
-function pattern(length: number, seed: number): Uint8Array {
+function pattern(length: number, seed: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = i * 7 + seed;
   return bytes;
@@ -227,6 +227,26 @@ suite("sockets of the kernel", () => {
       address: "/none",
     });
     assert.equal(sockets.size, 0);
+  });
+
+  test("as streams of the web's kind, with backpressure", async () => {
+    const [near, far, listener] = await pair();
+    const echoing = far.readable.pipeTo(far.writable);
+    const sent = pattern(3 << 20, 5);
+    const chunks = Array.from({ length: 48 }, (_, i) => sent.subarray(i << 16, (i + 1) << 16));
+    const sending = new Blob(chunks).stream().pipeTo(near.writable);
+    const received = Buffer.from(await new Response(near.readable).arrayBuffer());
+    await Promise.all([sending, echoing]);
+    assert.ok(received.equals(sent));
+    await close(near, far, listener);
+  });
+
+  test("a web stream that is cancelled resets the connection", async () => {
+    const [near, far, listener] = await pair();
+    const reading = rejection(far.read());
+    await near.readable.cancel();
+    assert.equal(((await reading) as { code: string }).code, "ECONNRESET");
+    await close(far, listener);
   });
 
   test("what waits for a socket that is closed is told, and so is what comes later", async () => {

@@ -24,6 +24,7 @@ import { encodeOption, keyOf } from "./options.ts";
 import type { OptionName, OptionValue } from "./options.ts";
 import { KernelSocket, bindDescriptor, kindFor, prepare } from "./socket.ts";
 import { Turns } from "./turns.ts";
+import { readableOf, writableOf } from "./web-streams.ts";
 
 /** What one read gives at most, unless more is asked for. */
 export const READ_BYTES = 64 << 10;
@@ -49,6 +50,8 @@ export class Connection extends KernelSocket {
   /** The other end. */
   readonly remote: Endpoint | undefined;
   readonly #writing = new Turns();
+  #readable: ReadableStream<Uint8Array> | null = null;
+  #writable: WritableStream<Uint8Array> | null = null;
 
   /** @internal Use {@link Sockets.connect} or {@link Listener.accept}. */
   constructor(host: Host, fd: number, local: Endpoint | undefined, remote: Endpoint | undefined) {
@@ -169,6 +172,15 @@ export class Connection extends KernelSocket {
   /** Close at once with a reset (RST): what was not sent yet is dropped. */
   reset(): Promise<void> {
     return this.abandon();
+  }
+
+  /** The connection's two directions as streams of the web's kind; each is read or written by one. */
+  get readable(): ReadableStream<Uint8Array> {
+    return (this.#readable ??= readableOf(this));
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return (this.#writable ??= writableOf(this));
   }
 
   /** What comes, until the other end has ended. */
