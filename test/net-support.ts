@@ -1,5 +1,7 @@
 // What the tests of the network share: hosts in namespaces of one kernel, and packets among them.
 
+import assert from "node:assert/strict";
+
 import { IPPROTO_ICMP, ICMP_ECHO, ICMP_ECHOREPLY } from "../src/abi/constants/in.ts";
 import {
   AF_INET,
@@ -38,6 +40,8 @@ export async function pair(kernel: NetworkHost): Promise<[Host, Host]> {
   });
   await left.net.up("eth0", "10.0.0.1/24");
   await right.net.up("eth0", "10.0.0.2/24");
+  // The kernel may take a second to see that a link is up, and drops what is sent before.
+  assert.ok(await reaches(left.process, "10.0.0.2"), "the two do not reach each other");
   return [left, right];
 }
 
