@@ -9,7 +9,7 @@ import { SIOCGIFINDEX, SIOCGIFMTU } from "../src/abi/constants/ioctl.ts";
 import { AF_INET, SOCK_DGRAM } from "../src/abi/constants/socket.ts";
 import { Ifreq } from "../src/abi/structs/socket.ts";
 import { Kernel } from "../src/index.ts";
-import { UnknownDeviceError, net } from "../src/net/index.ts";
+import { DumpInterruptedError, UnknownDeviceError, net } from "../src/net/index.ts";
 import type { LinkSpec, MonitorEvent, Network } from "../src/net/index.ts";
 import { IFNAMSIZ } from "../src/net/link-kinds.ts";
 import { list } from "./kernel.ts";
@@ -624,6 +624,44 @@ test("a request can be aborted, and the next one goes on", async () => {
   const stop = AbortSignal.abort(new Error("no"));
   await assert.rejects(network.link.list({ signal: stop }), { message: "no" });
   assert.ok((await network.link.list()).length > 0);
+});
+
+test("a list is whole, whatever changes while it is made", async () => {
+  const one = await host(kernel);
+  await using other = net(one.process);
+  await one.net.link.add({ name: "l0", kind: "dummy", up: true });
+  const stable = Array.from({ length: 600 }, (_, i) => `10.${100 + (i >> 8)}.${i & 255}.1/24`);
+  for (const address of stable) await one.net.address.add("l0", address);
+  let changing = true;
+  const changes = (async () => {
+    for (let i = 0; changing; i++) {
+      await other.address.add("l0", `10.200.${i & 255}.1/24`);
+      await other.address.delete("l0", `10.200.${i & 255}.1/24`);
+    }
+  })();
+  let whole = 0;
+  for (let times = 0; times < 20; times++)
+    try {
+      const listed = await one.net.address.list("l0");
+      const kept = listed
+        .map(({ address }) => address)
+        .filter((text) => !text.startsWith("10.200."));
+      assert.deepEqual(
+        kept.filter((text) => !text.includes(":")),
+        stable,
+      );
+      whole++;
+    } catch (error) {
+      if (!(error instanceof DumpInterruptedError)) throw error;
+    }
+  changing = false;
+  await changes;
+  assert.equal(
+    (await one.net.address.list("l0")).filter(({ address }) => stable.includes(address)).length,
+    600,
+  );
+  assert.ok(whole > 0);
+  await end(one);
 });
 
 test("many requests at once are answered each", async () => {
