@@ -7,7 +7,7 @@ import * as fc from "fast-check";
 
 import { Kernel } from "../src/index.ts";
 import { formatIp, parseIp } from "../src/net/address.ts";
-import { expr } from "../src/net/index.ts";
+import { DumpInterruptedError, expr, net } from "../src/net/index.ts";
 import type { NftAction, NftMatch, NftRuleSpec } from "../src/net/index.ts";
 import { carry, connect, end, inet, listen, pair, ping, sendDatagrams } from "./net-support.ts";
 import type { Host } from "./net-support.ts";
@@ -348,6 +348,40 @@ suite("rules", () => {
       code: "EBUSY",
     });
   });
+});
+
+test("a list that changes while it is made is made anew", async () => {
+  const { nft } = left.net;
+  await using other = net(left.process);
+  const batch = nft
+    .batch()
+    .addTable("inet", "filter")
+    .addChain({ ...FILTER, name: "input" });
+  for (let port = 0; port < 1000; port++)
+    batch.addRule({ ...INPUT, match: { protocol: "tcp", destinationPort: port } });
+  await batch.commit();
+  let changing = true;
+  const changes = (async () => {
+    while (changing) {
+      await other.nft.batch().addTable("inet", "other").commit();
+      await other.nft.batch().deleteTable("inet", "other").commit();
+    }
+  })();
+  let whole = 0;
+  for (let times = 0; times < 5; times++)
+    try {
+      const rules = await nft.rules(INPUT);
+      assert.deepEqual(
+        rules.map(({ says }) => says?.match?.destinationPort),
+        Array.from({ length: 1000 }, (_, port) => port),
+      );
+      whole++;
+    } catch (error) {
+      assert.ok(error instanceof DumpInterruptedError, String(error));
+    }
+  changing = false;
+  await changes;
+  assert.ok(whole > 0);
 });
 
 suite("rules in words", () => {
