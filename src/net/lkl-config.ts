@@ -37,6 +37,7 @@ export interface LklConfig {
   readonly dump?: string;
 }
 
+/** The last two say how LKL's host runs its threads: there is nothing to choose here. */
 const TOP = [
   "interfaces",
   "gateway",
