@@ -13,7 +13,7 @@ import { SocketClosedError, Sockets, ipEndpoint } from "../src/net/facade/index.
 import type { Connection, Endpoint, IpEndpoint, Listener } from "../src/net/facade/index.ts";
 import { net } from "../src/net/index.ts";
 import { loopback } from "./facade-net-support.ts";
-import { isSettled, rejection, repeats, text, threads, until } from "./kernel.ts";
+import { isSettled, list, rejection, repeats, text, threads, until } from "./kernel.ts";
 
 const LOCAL = ipEndpoint("127.0.0.1", 0);
 /** (module (func (export "f") (param i32) (result i32) unreachable)) */
@@ -31,6 +31,10 @@ async function all(connection: Connection): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for await (const part of connection) parts.push(part);
   return Buffer.concat(parts);
+}
+
+async function close(...closed: readonly { close(): Promise<void> }[]): Promise<void> {
+  await Promise.all(closed.map((one) => one.close()));
 }
 
 suite("sockets of the kernel", () => {
@@ -53,10 +57,6 @@ suite("sockets of the kernel", () => {
       listener.accept(),
     ]);
     return [near, far, listener];
-  }
-
-  async function close(...closed: readonly { close(): Promise<void> }[]): Promise<void> {
-    await Promise.all(closed.map((one) => one.close()));
   }
 
   for (const [name, local] of [
@@ -339,11 +339,21 @@ suite("the end of a kernel, and of its sockets", () => {
     const { kernel, process } = await loopback();
     const sockets = new Sockets(process);
     const listener = await sockets.listen({ local: LOCAL });
+    const near = await sockets.connect({ remote: listener.local! });
+    await listener.accept();
     const accepting = rejection(listener.accept());
     await sockets[Symbol.asyncDispose]();
     assert.ok((await accepting) instanceof DisposedError);
     await assert.rejects(sockets.listen({ local: LOCAL }), DisposedError);
     assert.equal(process.callsInFlight, 0);
+    // The descriptors are closed, and a late close() does not close another's.
+    assert.deepEqual(await list(process, "/proc/self/fd"), ["0"]);
+    const next = new Sockets(process);
+    const again = await next.listen({ local: listener.local! });
+    await close(near, listener);
+    const far = await next.connect({ remote: again.local! });
+    await close(far, again);
+    await next[Symbol.asyncDispose]();
     await kernel.halt();
   });
 });

@@ -47,6 +47,8 @@ export class Source {
   writable = false;
   /** Whether reading leads to an end or an error, however little is there. */
   ended = false;
+  /** Whether the descriptor is closed by another than its socket. */
+  released = false;
   #reading: Waiters = null;
   #writing: Waiters = null;
   #failed: Error | null = null;
@@ -263,14 +265,17 @@ export class Reactor {
     this.#sources.clear();
   }
 
-  /** Settles when the thread no longer waits, and the memory is given back. */
+  /** Close all descriptors. Settles when the thread no longer waits, and the memory is given back. */
   async dispose(): Promise<void> {
+    const open = Array.from(this.#sources.values());
+    for (const source of open) source.released = true;
     this.#fail(new DisposedError("these sockets were disposed"));
     if (this.#waiting) {
       this.#ring();
       await this.#waiting;
     }
-    for (const fd of [this.#bell, this.#epoll]) await this.#process.close(fd).catch(() => {});
+    const own = [...open.map(({ fd }) => fd), this.#bell, this.#epoll];
+    for (const fd of own) await this.#process.close(fd).catch(() => {});
     await this.#memory.dispose();
   }
 }

@@ -191,6 +191,7 @@ export abstract class KernelSocket implements AsyncDisposable {
   async #close(): Promise<void> {
     const { lane, reactor, process } = this.host;
     reactor.remove(this.source);
+    if (this.source.released) return;
     try {
       if (this.#abandoned) await lane.run(() => this.#forgetUnsent());
       // Only a socket that lingers waits in close(): others must not wait for it.

@@ -100,7 +100,7 @@ export class Sockets implements AsyncDisposable {
     await this.#host?.reactor.poll();
   }
 
-  /** All sockets fail. What is open is closed when the process exits. */
+  /** All sockets fail and are closed. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;

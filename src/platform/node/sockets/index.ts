@@ -32,7 +32,8 @@ export interface NodeSockets extends AsyncDisposable {
  * Objects with the shape of `node:net`, `node:dgram` and `node:dns`, whose sockets are those of a
  * process of the kernel. Sockets are streams of `node:stream`, so `node:http`, `node:tls` and what
  * stands on them take them as they are. Nothing is known of a socket before the kernel answers: a
- * server has its address from "listening" on. Dispose of it: every socket fails then.
+ * server has its address from "listening" on. Dispose of it: every socket that is open fails then, and
+ * is closed.
  */
 export function createSockets(process: Process, options: SocketsOptions = {}): NodeSockets {
   const sockets = new Sockets(process, options);
