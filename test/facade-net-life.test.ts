@@ -26,7 +26,7 @@ async function program(body: string): Promise<string> {
     `import { loopback } from ${JSON.stringify(support)};
      import { createSockets } from ${JSON.stringify(platform)};
      const { process: owner } = await loopback();
-     const { net } = createSockets(owner);
+     const { net, dgram } = createSockets(owner);
      const say = (text) => process.stdout.write(text + "\\n");
      ${body}`,
   ]);
@@ -59,6 +59,47 @@ suite("what holds a program", () => {
       process.on("exit", () => say("end"));
     `);
     assert.equal(out, "after a while\nend\n");
+  });
+});
+
+suite("what a listener throws", () => {
+  test("is uncaught, as on node:net, and nothing else comes of it", async () => {
+    const out = await program(`
+      const thrown = [];
+      process.on("uncaughtException", ({ message }) => thrown.push(message));
+      const fail = (where) => { throw new Error(where); };
+      const server = net.createServer((socket) => {
+        socket.on("data", (data) => socket.end("got " + data));
+        fail("connection");
+      });
+      server.on("error", () => say("an error of the server"));
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address();
+        const socket = net.connect(port, "127.0.0.1", () => {
+          socket.write("x", () => fail("written"));
+        });
+        socket.on("error", () => say("an error of the socket"));
+        socket.on("data", (data) => { say(String(data)); fail("data"); });
+        socket.on("close", () => {
+          const datagrams = dgram.createSocket("udp4");
+          datagrams.on("error", () => say("an error of the datagrams"));
+          datagrams.once("message", () => {
+            datagrams.once("message", () => {
+              datagrams.close();
+              server.close(() => say(thrown.toSorted().join(" ")));
+            });
+            datagrams.send("y", datagrams.address().port, "127.0.0.1", () => fail("sent"));
+            fail("message");
+          });
+          datagrams.bind(0, "127.0.0.1", () => {
+            datagrams.send("y", datagrams.address().port, "127.0.0.1");
+            fail("bound");
+          });
+        });
+        fail("listening");
+      });
+    `);
+    assert.equal(out, "got x\nbound connection data listening message sent written\n");
   });
 });
 

@@ -107,11 +107,12 @@ export class DatagramSocket extends EventEmitter {
       if (this.#socket) await work(this.#socket);
     });
     this.#steps = step.then(
-      () => done?.(null),
+      // In ticks of their own: what a listener throws must not keep later steps from being made.
+      () => done && process.nextTick(done, null),
       (error: unknown) => {
         if (error instanceof SocketClosedError && this.#closed) return;
-        if (done) done(error as Error);
-        else this.emit("error", error);
+        if (done) process.nextTick(done, error);
+        else this.#failed(error);
       },
     );
   }
@@ -168,8 +169,12 @@ export class DatagramSocket extends EventEmitter {
     this.#steps = opening.catch((error: unknown) => {
       this.#binding = false;
       this.#letGo();
-      if (!this.#closed) this.emit("error", error);
+      if (!this.#closed) this.#failed(error);
     });
+  }
+
+  #failed(error: unknown): void {
+    process.nextTick(() => this.emit("error", error));
   }
 
   async #open(host: string | undefined, port: number): Promise<void> {
@@ -188,17 +193,20 @@ export class DatagramSocket extends EventEmitter {
       this.#bufferSizes.set(name, Number(await socket.getOption(name)));
     if (this.#closed) return socket.close();
     this.#socket = socket;
-    void this.#receive(socket);
-    this.emit("listening");
+    process.nextTick(() => {
+      void this.#receive(socket);
+      this.emit("listening");
+    });
   }
 
   async #receive(socket: KernelDatagrams): Promise<void> {
     while (!this.#closed)
       try {
-        for (const datagram of await socket.receive()) this.#deliver(datagram);
+        const datagrams = await socket.receive();
+        for (const datagram of datagrams) process.nextTick(() => this.#deliver(datagram));
       } catch (error) {
         if (this.#closed || error instanceof SocketClosedError) return;
-        this.emit("error", error);
+        this.#failed(error);
         if (!(error instanceof SocketError)) return;
       }
   }

@@ -85,19 +85,21 @@ export class Server extends EventEmitter {
   }
 
   async #start(options: ListenArguments, port: number): Promise<void> {
+    let listener: Listener;
     try {
-      const listener = await this.#open(options, port);
-      this.#listener = listener;
-      if (this.#closing) return;
-      this.emit("listening");
-      void this.#accept(listener);
+      listener = await this.#open(options, port);
     } catch (error) {
       this.#starting = null;
       this.#released = true;
       this.#letGo();
       if (this.#closing) this.#emitCloseIfDrained();
-      else this.emit("error", error);
+      else process.nextTick(() => this.emit("error", error));
+      return;
     }
+    this.#listener = listener;
+    if (this.#closing) return;
+    process.nextTick(() => this.#listener && this.emit("listening"));
+    void this.#accept(listener);
   }
 
   async #open(options: ListenArguments, port: number): Promise<Listener> {
@@ -132,17 +134,26 @@ export class Server extends EventEmitter {
 
   async #accept(listener: Listener): Promise<void> {
     for (;;) {
-      try {
-        this.#take(await listener.accept());
-      } catch (error) {
-        if (error instanceof SocketClosedError || this.#closing) return;
-        if (!(error instanceof SocketError)) {
-          this.emit("error", error);
-          return;
-        }
-        // Out of descriptors or memory: those that connect wait until there are some again.
-        await sleep(RETRY_MS, undefined, { ref: false });
+      const connection = await this.#next(listener);
+      if (connection === null) return;
+      // What a listener throws is its own affair, and others are still accepted.
+      if (connection) process.nextTick(() => this.#take(connection));
+    }
+  }
+
+  /** @returns null when there will be no more, undefined when it may be tried again */
+  async #next(listener: Listener): Promise<Connection | null | undefined> {
+    try {
+      return await listener.accept();
+    } catch (error) {
+      if (error instanceof SocketClosedError || this.#closing) return null;
+      if (!(error instanceof SocketError)) {
+        process.nextTick(() => this.emit("error", error));
+        return null;
       }
+      // Out of descriptors or memory: those that connect wait until there are some again.
+      await sleep(RETRY_MS, undefined, { ref: false });
+      return undefined;
     }
   }
 

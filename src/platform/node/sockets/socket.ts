@@ -156,21 +156,25 @@ export class Socket extends Duplex {
   }
 
   async #connect(options: ConnectArguments, attempt: AbortController): Promise<void> {
-    if (attempt.signal.aborted) return;
+    const { signal } = attempt;
+    if (signal.aborted) return;
+    const listener = {
+      emit: (event: string, ...values: readonly unknown[]) => {
+        if (event === "connectionAttempt")
+          (this.autoSelectFamilyAttemptedAddresses ??= []).push(values.slice(0, 2).join(":"));
+        return !signal.aborted && this.emit(event, ...values);
+      },
+    };
+    let connection: Connection;
     try {
-      const listener = {
-        emit: (event: string, ...values: readonly unknown[]) => {
-          if (event === "connectionAttempt")
-            (this.autoSelectFamilyAttemptedAddresses ??= []).push(values.slice(0, 2).join(":"));
-          return !attempt.signal.aborted && this.emit(event, ...values);
-        },
-      };
-      const connection = await new Attempt(this.#context, options, listener, attempt.signal).run();
-      if (attempt.signal.aborted) await connection.close();
-      else this.#connected(connection);
+      connection = await new Attempt(this.#context, options, listener, signal).run();
     } catch (error) {
-      if (!attempt.signal.aborted) this.destroy(error as Error);
+      if (!signal.aborted) this.destroy(error as Error);
+      return;
     }
+    // What a listener throws is not an error of the socket's.
+    if (signal.aborted) await connection.close();
+    else this.#connected(connection);
   }
 
   #connected(connection: Connection): void {
@@ -238,12 +242,23 @@ export class Socket extends Duplex {
     this.#touch();
     if (bytes) {
       this.bytesRead += bytes.length;
-      this.push(bytes);
+      this.#give(bytes);
     } else {
       this.push(null);
       this.read(0);
     }
   };
+
+  #give(bytes: Uint8Array): void {
+    let given = false;
+    try {
+      this.push(bytes);
+      given = true;
+    } finally {
+      // A listener that throws has kept the stream from asking for more.
+      if (!given) process.nextTick(() => this.read(0));
+    }
+  }
 
   readonly #failed = (error: unknown): void => {
     this.#reading = false;
@@ -268,7 +283,10 @@ export class Socket extends Duplex {
   }
 
   #send(chunks: readonly Chunk[], length: number, done: Done): void {
-    if (this.#postponed(() => this.#send(chunks, length, done), done)) return;
+    if (this.connecting) {
+      this.#postpone(() => this.#send(chunks, length, done), done);
+      return;
+    }
     const connection = this.#connection;
     if (!connection) {
       done(closedError());
@@ -291,8 +309,7 @@ export class Socket extends Duplex {
   }
 
   /** Do something once connected, or tell that it never will be. */
-  #postponed(action: () => void, done: Done): boolean {
-    if (!this.connecting) return false;
+  #postpone(action: () => void, done: Done): void {
     const connected = () => {
       this.off("close", closed);
       action();
@@ -302,7 +319,6 @@ export class Socket extends Duplex {
       done(closedBeforeConnectionError());
     };
     this.once("connect", connected).once("close", closed);
-    return true;
   }
 
   override _final(done: Done): void {
