@@ -51,7 +51,7 @@ const tasks = {
     about: "runs the endurance tests at full count",
     packages: { ...toolchain, ...references },
     kernels: ["fs", "full"],
-    steps: (args) => [[...testFlags, ...withDefault(args, "test/soak/**/*.test.ts")]],
+    steps: (args) => [[...testFlags, ...withDefault(args, "test/{soak/**/*,matrix-*}.test.ts")]],
   },
   bench: {
     about: "measures, and prints a table",
