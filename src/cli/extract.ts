@@ -6,10 +6,11 @@
 
 import { AT_FDCWD } from "../abi/constants/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../abi/constants/stat.ts";
+import { encodeDevice } from "../fs/special.ts";
 import { CopyReport } from "./copy-report.ts";
 import type { Owner } from "./copy-target.ts";
 import { withoutCall } from "./errors.ts";
-import { applyMetadata, deviceNumber } from "./metadata.ts";
+import { applyMetadata } from "./metadata.ts";
 import type { Files, Metadata } from "./metadata.ts";
 import { TarError } from "./tar/entry.ts";
 import type { TarEntry, TarType } from "./tar/entry.ts";
@@ -143,7 +144,7 @@ export class Extractor {
       this.report.hardLinks++;
     } else {
       const mode = MODES[entry.type as keyof typeof MODES];
-      await jailed.mknodat(AT_FDCWD, path, mode | 0o600, deviceNumber(entry.device));
+      await jailed.mknodat(AT_FDCWD, path, mode | 0o600, encodeDevice(entry.device));
       this.report.specials++;
     }
   }

@@ -60,11 +60,6 @@ export interface DeviceParts {
   readonly minor: number;
 }
 
-/** A device's number as mknod(2) takes it: 12 bits of major and 20 of minor (new_encode_dev()). */
-export function deviceNumber({ major, minor }: DeviceParts): number {
-  return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
-}
-
 /** Of a device's number as it is in a status (makedev(3) of the C library). */
 export function deviceParts(rdev: bigint): DeviceParts {
   return {

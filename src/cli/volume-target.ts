@@ -4,6 +4,7 @@
 // replaces a link, it does not follow it.
 
 import { AT_FDCWD } from "../abi/constants/fcntl.ts";
+import { encodeDevice } from "../fs/special.ts";
 import { typeOfMode } from "../fs/stat.ts";
 import { removeXattr } from "../fs/xattr.ts";
 import type { MountedVolume } from "../image/index.ts";
@@ -12,7 +13,7 @@ import type { CopyReport } from "./copy-report.ts";
 import { volumeSource } from "./copy-source.ts";
 import type { CopySource, SourceStatus } from "./copy-source.ts";
 import type { CopyTarget, Kept, Owner } from "./copy-target.ts";
-import { applyMetadata, deviceNumber, deviceParts } from "./metadata.ts";
+import { applyMetadata, deviceParts } from "./metadata.ts";
 import type { Progress } from "./progress.ts";
 
 const CHUNK_BYTES = 1 << 20;
@@ -140,7 +141,7 @@ export class VolumeTarget implements CopyTarget {
       await this.#volume.fs.promises.symlink(await this.#source.target(from), to);
       this.#report.symlinks++;
     } else {
-      const device = deviceNumber(deviceParts(status.rdev));
+      const device = encodeDevice(deviceParts(status.rdev));
       await this.#volume.process.mknodat(AT_FDCWD, to, Number(status.mode), device);
       this.#report.specials++;
     }

@@ -55,6 +55,6 @@ function checkNumber(option: string, value: number, most: number): void {
     throw new InvalidOptionError(option, `${value}: it is a whole number from 0 to ${most}`);
 }
 
-/** As include/linux/kdev_t.h: new_encode_dev(). */
-const encodeDevice = ({ major, minor }: { major: number; minor: number }) =>
+/** A device's number as mknod(2) takes it (new_encode_dev(), include/linux/kdev_t.h). */
+export const encodeDevice = ({ major, minor }: { major: number; minor: number }): number =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
