@@ -107,14 +107,16 @@ suite("over the kernel's sockets", () => {
       const { port, close } = await serve(web);
       const sent = Buffer.alloc(3 * MIB + 17);
       for (let i = 0; i < sent.length; i++) sent[i] = (i * 7) >> 2;
-      const parts = Readable.from(
-        (function* parts() {
-          for (let at = 0; at < sent.length; at += 70_001) yield sent.subarray(at, at + 70_001);
-        })(),
-      );
       const agent = agentOf();
-      const { body } = await get({ agent, host: "127.0.0.1", port, method: "POST" }, parts);
-      assert.ok(body.equals(sent));
+      for (const size of [70_001, 65_519, 16_384, 4561]) {
+        const parts = Readable.from(
+          (function* parts() {
+            for (let at = 0; at < sent.length; at += size) yield sent.subarray(at, at + size);
+          })(),
+        );
+        const { body } = await get({ agent, host: "127.0.0.1", port, method: "POST" }, parts);
+        assert.ok(body.equals(sent));
+      }
       await close();
     });
 

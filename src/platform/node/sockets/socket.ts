@@ -4,6 +4,7 @@
 // destroyed. There is one read of the connection at most, and it was asked for by the stream, so
 // that what nobody reads stays in the kernel. "close" comes when the kernel has let go.
 
+import type { OutgoingMessage } from "node:http";
 import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 
@@ -306,6 +307,16 @@ export class Socket extends Duplex {
     }
     this.#touch();
     done();
+    this.#tellHttp();
+  }
+
+  /**
+   * A message of node:http counts what is under way itself, and may wait for a "drain" that the
+   * stream does not owe: where writing ends at once, as on node:net mostly, it never has to.
+   */
+  #tellHttp(): void {
+    const message = Reflect.get(this, "_httpMessage") as OutgoingMessage | null | undefined;
+    if (message?.writableNeedDrain && !this.writableLength && !this.destroyed) this.emit("drain");
   }
 
   /** Do something once connected, or tell that it never will be. */
