@@ -10,21 +10,24 @@ import {
 } from "../abi/constants/fcntl.ts";
 import type { Process } from "../syscall/process.ts";
 
-/** More than any of them has. */
-const MAX_BYTES = 65536;
+const CHUNK_BYTES = 4096;
+/** A file that is longer is read so far. */
+const MAX_BYTES = 1 << 20;
 
-/** The whole of a file of up to 64 KiB. @throws {SystemError} */
+/** The text of a file, or its first MiB. @throws {SystemError} */
 export async function readText(process: Process, path: string): Promise<string> {
   const fd = await process.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   try {
-    const bytes = new Uint8Array(MAX_BYTES);
-    let length = 0;
-    while (length < MAX_BYTES) {
-      const got = await process.read(fd, bytes.subarray(length), MAX_BYTES - length);
-      if (!got) break;
-      length += got;
+    const decoder = new TextDecoder();
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    let text = "";
+    for (let total = 0; total < MAX_BYTES;) {
+      const count = await process.read(fd, chunk, chunk.length);
+      if (!count) break;
+      total += count;
+      text += decoder.decode(chunk.subarray(0, count), { stream: true });
     }
-    return new TextDecoder().decode(bytes.subarray(0, length));
+    return text + decoder.decode();
   } finally {
     await process.close(fd);
   }

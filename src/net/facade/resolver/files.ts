@@ -1,16 +1,13 @@
 // /etc/hosts and /etc/resolv.conf: hosts(5), resolv.conf(5).
 
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../../abi/constants/fcntl.ts";
 import { errno } from "../../../abi/errno.ts";
 import type { Process } from "../../../syscall/process.ts";
 import { ipOf } from "../../address.ts";
+import { parseResolver } from "../../resolver-config.ts";
+import { readText } from "../../text-file.ts";
 import { failedWith } from "../errors.ts";
 
-const CHUNK_BYTES = 4096;
-/** A file that is longer is read so far. */
-const MAX_FILE_BYTES = 1 << 20;
 const MAX_SERVERS = 3;
-const decoder = new TextDecoder();
 
 /** How names are asked for. */
 export interface ResolverConfiguration {
@@ -24,27 +21,13 @@ export interface ResolverConfiguration {
   readonly attempts: number;
 }
 
-/** The text of a file, "" if there is none. */
-export async function readText(process: Process, path: string): Promise<string> {
-  let fd: number;
+/** The text of a file, "" if there is none that can be read. */
+export async function readIfAny(process: Process, path: string): Promise<string> {
   try {
-    fd = await process.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    return await readText(process, path);
   } catch (error) {
     if (failedWith(error, errno.ENOENT, errno.ENOTDIR, errno.EACCES)) return "";
     throw error;
-  }
-  try {
-    const parts: string[] = [];
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    for (let total = 0; total < MAX_FILE_BYTES;) {
-      const count = await process.read(fd, chunk, chunk.length);
-      if (!count) break;
-      total += count;
-      parts.push(decoder.decode(chunk.subarray(0, count), { stream: true }));
-    }
-    return parts.join("") + decoder.decode();
-  } finally {
-    await process.close(fd);
   }
 }
 
@@ -78,12 +61,8 @@ const within = (value: number | undefined, least: number, most: number, otherwis
 
 /** What resolv.conf says. Without a server, the one on this machine is asked. */
 export function parseConfiguration(text: string): ResolverConfiguration {
-  const lines = text.split("\n").map(wordsOf);
-  const servers = lines
-    .filter(([key, address = ""]) => key === "nameserver" && ipOf(address))
-    .map(([, address = ""]) => address);
-  const search = lines.findLast(([key]) => key === "search" || key === "domain")?.slice(1) ?? [];
-  const options = lines.filter(([key]) => key === "options").flatMap((words) => words.slice(1));
+  const { nameservers, search = [], options = [] } = parseResolver(text);
+  const servers = nameservers.filter((address) => ipOf(address));
   return {
     servers: servers.length ? servers.slice(0, MAX_SERVERS) : ["127.0.0.1"],
     search,

@@ -5,7 +5,7 @@ import { formatIp, ipOf } from "../../address.ts";
 import { ipEndpoint } from "../endpoint.ts";
 import type { Sockets } from "../sockets.ts";
 import { LookupError } from "./errors.ts";
-import { hostsOf, parseConfiguration, readText } from "./files.ts";
+import { hostsOf, parseConfiguration, readIfAny } from "./files.ts";
 import type { ResolverConfiguration } from "./files.ts";
 import { TYPE, encodeQuestion } from "./message.ts";
 import { ask } from "./query.ts";
@@ -62,12 +62,12 @@ export class Resolver {
   }
 
   async #local(name: string): Promise<readonly string[]> {
-    const hosts = hostsOf(await readText(this.#sockets.process, "/etc/hosts"), name);
+    const hosts = hostsOf(await readIfAny(this.#sockets.process, "/etc/hosts"), name);
     return hosts.length || !isLocalhost(name) ? hosts : LOCALHOST;
   }
 
   async #byDns(name: string, family: number): Promise<IpAddressInfo[]> {
-    const text = await readText(this.#sockets.process, "/etc/resolv.conf");
+    const text = await readIfAny(this.#sockets.process, "/etc/resolv.conf");
     const configuration = parseConfiguration(text);
     const types = family === 4 ? [TYPE.A] : family === 6 ? [TYPE.AAAA] : [TYPE.AAAA, TYPE.A];
     for (const candidate of candidates(name, configuration)) {
