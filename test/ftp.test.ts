@@ -735,7 +735,7 @@ suite("limits", () => {
   });
 
   test("of time to log in", async () => {
-    await using server = await place.serve({ loginTimeoutMs: 50 });
+    await using server = await place.serve({ loginTimeoutMs: 500 });
     using client = await Client.connect(server);
     await client.expect(220);
     assert.match(await client.expect(421), /too long/);
