@@ -28,13 +28,17 @@ export class ControlChannel {
   #ended = false;
   /** Settles, never rejects, when the connection is gone. */
   readonly closed: Promise<void>;
+  readonly #close: () => void;
+  #lingering: NodeJS.Timeout | null = null;
 
   /** @param socket owned from now on; with `allowHalfOpen` */
   constructor(socket: Socket) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
+    this.#close = resolve;
     this.#socket = socket;
-    socket.on("close", resolve);
+    socket.on("close", () => this.#gone());
+    if (socket.destroyed) this.#gone();
     this.#attach(socket);
   }
 
@@ -97,12 +101,18 @@ export class ControlChannel {
     this.#socket.removeAllListeners("data");
     this.#socket.resume();
     this.#socket.end();
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS);
-    void this.closed.then(() => clearTimeout(timer));
+    this.#lingering ??= setTimeout(() => this.destroy(), LINGER_MS);
   }
 
+  /** Break the connection off. Nothing waits for it any more, whatever its socket still does. */
   destroy(): void {
     this.#socket.destroy();
+    this.#gone();
+  }
+
+  #gone(): void {
+    if (this.#lingering) clearTimeout(this.#lingering);
+    this.#close();
   }
 
   #attach(socket: Socket): void {
