@@ -61,6 +61,8 @@ export const references = {
   fish: "fish",
   tshark: "tshark",
   iproute2: "ip",
+  iperf3: "iperf3",
+  "iputils-ping": "ping",
 };
 
 /** Reads and writes images in other ways, to be measured beside. @type {Packages} */
