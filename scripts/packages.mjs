@@ -60,6 +60,7 @@ export const references = {
   zsh: "zsh",
   fish: "fish",
   tshark: "tshark",
+  nginx: "nginx",
   iproute2: "ip",
   iperf3: "iperf3",
   "iputils-ping": "ping",
