@@ -105,8 +105,8 @@ export interface InterfaceAddress {
 export interface AddressSpec {
   /** The other end of a point-to-point link, with the prefix length of the address. */
   peer?: string;
-  /** Default for IPv4: the network's last address. */
-  broadcast?: string;
+  /** Default for IPv4: the network's last address; null: none. */
+  broadcast?: string | null;
   scope?: string | number;
   /** Of IPv4: the interface's name, perhaps with more behind ":". */
   label?: string;
@@ -242,7 +242,8 @@ export class Addresses {
     header.ifa_prefixlen = prefix.prefixLength;
     header.ifa_index = index;
     if (scope !== undefined) header.ifa_scope = numberOf(SCOPES, scope, "scope");
-    const all = broadcast ?? (type === RTM_NEWADDR && !peer ? broadcastOf(prefix) : undefined);
+    const usual = type === RTM_NEWADDR && !peer ? broadcastOf(prefix) : undefined;
+    const all = broadcast === undefined ? usual : (broadcast ?? undefined);
     const seconds = (value = Infinity) => (value === Infinity ? FOREVER : value);
     const limited = preferredSeconds !== undefined || validSeconds !== undefined;
     const message = compose({ type, flags, header: header.bytes }, [

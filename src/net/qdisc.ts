@@ -92,6 +92,8 @@ export interface Qdisc extends QdiscOptions {
   readonly handle: string;
   /** "root", "ingress", "clsact", or the class that it is in: "1:10". */
   readonly parent: string;
+  /** By how many places of the kernel it is held. */
+  readonly references: number;
   readonly statistics?: QueueStatistics;
 }
 
@@ -196,7 +198,8 @@ function readPlace<T extends { kind?: string; statistics?: Value<typeof statisti
 
 /** With a number for the device. @internal */
 export function readQdisc(payload: Uint8Array): Omit<Qdisc, "device"> & { device: number } {
-  return readPlace(payload, qdiscAttributes).place;
+  const { header, place } = readPlace(payload, qdiscAttributes);
+  return { ...place, references: header.tcm_info };
 }
 
 /** With a number for the device. @internal */

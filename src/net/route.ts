@@ -73,6 +73,7 @@ import {
   be16,
   bitNames,
   bitsOf,
+  named,
   readOnly,
   text,
   u32,
@@ -207,7 +208,7 @@ const attributes = new AttributeSet({
   nextHops: [RTA_MULTIPATH, nextHops],
   table: [RTA_TABLE, u32],
   mark: [RTA_MARK, u32],
-  preference: [RTA_PREF, u8],
+  preference: [RTA_PREF, named(u8, { medium: 0, high: 1, low: 3 })],
   expiresSeconds: [RTA_EXPIRES, u32],
   nextHopId: [RTA_NH_ID, u32],
   userId: [RTA_UID, u32],
@@ -253,6 +254,10 @@ export interface Route {
   readonly flags?: readonly (RouteFlag | `0x${string}`)[];
   readonly metrics?: RouteMetrics;
   readonly expiresSeconds?: number;
+  /** Of IPv6, among routers that are as good: "low", "medium", "high" (RFC 4191). */
+  readonly preference?: "low" | "medium" | "high" | number;
+  /** A next-hop object in place of gateways and devices: its number. */
+  readonly nextHopId?: number;
 }
 
 /** A route with numbers in the place of interfaces' names. @internal */
@@ -273,7 +278,7 @@ export function readRoute(payload: Uint8Array): RawRoute {
   const header = Rtmsg.from(payload);
   const told = attributes.read(payload.subarray(Rtmsg.size));
   const gateway = told.gateway ?? told.via;
-  const { metric, preferredSource, expiresSeconds } = told;
+  const { metric, preferredSource, expiresSeconds, preference, nextHopId } = told;
   const hops = told.nextHops?.map(({ deviceIndex, via, gateway = via, ...rest }) => ({
     ...rest,
     ...(gateway !== undefined && { gateway }),
@@ -296,6 +301,8 @@ export function readRoute(payload: Uint8Array): RawRoute {
     flags: bitNames(header.rtm_flags & 0xff, FLAGS),
     ...(told.metrics && { metrics: told.metrics }),
     ...(expiresSeconds !== undefined && { expiresSeconds }),
+    ...(preference !== undefined && { preference }),
+    ...(nextHopId !== undefined && { nextHopId }),
     cloned: (header.rtm_flags & RTM_F_CLONED) !== 0,
   };
 }
@@ -432,6 +439,7 @@ export class Routes {
     header.rtm_scope = scopeOf(route, to.family, header.rtm_type, removing);
     header.rtm_flags = bitsOf(route.flags ?? [], FLAGS, "flags");
     const { gateway, device, metric, preferredSource, metrics, expiresSeconds } = route;
+    const { preference, nextHopId } = route;
     const link = device ?? zoneOf(gateway);
     const index =
       link === undefined ? undefined : await this.#session.indexOf(link, "device", options);
@@ -447,6 +455,8 @@ export class Routes {
         ...(metrics && { metrics }),
         ...(table > MAX_SMALL_TABLE && { table }),
         ...(expiresSeconds !== undefined && { expiresSeconds }),
+        ...(preference !== undefined && { preference }),
+        ...(nextHopId !== undefined && { nextHopId }),
         ...(route.nextHops && { nextHops: await this.#hops(route.nextHops, to.family, options) }),
       },
     ]);
@@ -476,7 +486,8 @@ function scopeOf(route: Route, family: number, type: number, removing: boolean):
   if (route.scope !== undefined) return numberOf(SCOPES, route.scope, "scope");
   if (family === AF_INET6) return RT_SCOPE_UNIVERSE;
   if (removing) return RT_SCOPE_NOWHERE;
-  const further = route.gateway !== undefined || route.nextHops !== undefined;
+  const further =
+    route.gateway !== undefined || route.nextHops !== undefined || route.nextHopId !== undefined;
   return further || TYPES_WITHOUT_HOP.has(type) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
 }
 
