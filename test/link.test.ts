@@ -349,6 +349,28 @@ test("checksums are made where they were left out", () => {
   );
 });
 
+test("a checksum of 0 is 0 in TCP, and 0xffff in UDP, where 0 means none", () => {
+  for (const tcp of [true, false])
+    for (const gso of [true, false]) {
+      const shape: Shape = { version: 4, tcp, tags: 0, options: 0, payload: 100 };
+      const { bytes, start, checksumOffset, header } = segment(shape, 0x10);
+      const at = start + checksumOffset;
+      const made = () => {
+        const frame = Frame.of(bytes);
+        frame.needsChecksum = true;
+        frame.checksumStart = start;
+        frame.checksumOffset = checksumOffset;
+        if (gso) frame.gsoType = tcp ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4;
+        frame.gsoSize = 1000;
+        const [part] = complete(frame);
+        return (part[at] << 8) | part[at + 1];
+      };
+      const word = (bytes[header] << 8) | bytes[header + 1];
+      bytes.set(be16(fold(word + made())), header);
+      assert.equal(made(), tcp ? 0 : 0xffff);
+    }
+});
+
 test("what contradicts itself is no frame, and nothing throws", () => {
   fc.assert(
     fc.property(

@@ -71,9 +71,14 @@ export function complete(frame: Frame): Uint8Array<ArrayBuffer>[] {
   const at = frame.checksumStart + frame.checksumOffset;
   if (at + 2 > bytes.length || frame.checksumStart < ETH_HLEN) return [];
   // The sum of the pseudo-header is where the checksum will be, and so a part of what is summed.
-  // UDP takes 0 for "none", so it is written as its other form, which any protocol may.
-  put16(bytes, at, finish(addWords(0, bytes, frame.checksumStart, bytes.length)) || 0xffff);
+  const sum = addWords(0, bytes, frame.checksumStart, bytes.length);
+  put16(bytes, at, checksumFor(frame.checksumOffset === UDP.check, sum));
   return [bytes];
+}
+
+/** UDP takes 0 for "none" (RFC 768), so it has the other form of 0; who reads TCP does not expect that. */
+function checksumFor(udp: boolean, sum: number): number {
+  return finish(sum) || (udp ? 0xffff : 0);
 }
 
 /** How the headers of what is cut are laid out: offsets from the start of the frame. */
@@ -150,5 +155,5 @@ function amend(part: Uint8Array, layout: Plan, index: number, last: boolean, off
   const length = part.length - transport;
   let sum = (tcp ? IPPROTO_TCP : IPPROTO_UDP) + (length >> 16) + (length & 0xffff);
   sum = addWords(sum, part, addresses, addresses + (version === 4 ? 8 : 32));
-  put16(part, check, finish(addWords(sum, part, transport, part.length)) || 0xffff);
+  put16(part, check, checksumFor(!tcp, addWords(sum, part, transport, part.length)));
 }
