@@ -20,6 +20,7 @@ export type { ForwardingSpec, Neighbour, NeighbourFlag, NeighbourSpec } from "./
 export { DumpInterruptedError, MalformedMessageError, NetlinkError } from "./netlink/errors.ts";
 export { UnknownFamilyError } from "./netlink/generic.ts";
 export type { Overrun, Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+export type { NextHopMember, NextHopObject, NextHopSpec } from "./nexthop.ts";
 export type { NftAction, NftLimit, NftStatements } from "./nft/action.ts";
 export type { NftRuleWords } from "./nft/decompile.ts";
 export { expr } from "./nft/expressions.ts";

@@ -17,6 +17,7 @@ import { monitor } from "./monitor.ts";
 import type { MonitorEvent, MonitorTopic } from "./monitor.ts";
 import { Neighbours } from "./neighbour.ts";
 import type { Subscription, SubscriptionOptions } from "./netlink/subscription.ts";
+import { NextHops } from "./nexthop.ts";
 import { Nft } from "./nft/nftables.ts";
 import { Qdiscs, TrafficClasses } from "./qdisc.ts";
 import { ResolverConfig } from "./resolver-config.ts";
@@ -43,6 +44,7 @@ export class Network {
   readonly link: Links;
   readonly address: Addresses;
   readonly route: Routes;
+  readonly nextHop: NextHops;
   readonly rule: Rules;
   readonly neighbour: Neighbours;
   readonly bridgeVlan: BridgeVlans;
@@ -63,6 +65,7 @@ export class Network {
     this.link = new Links(this.#session);
     this.address = new Addresses(this.#session);
     this.route = new Routes(this.#session);
+    this.nextHop = new NextHops(this.#session);
     this.rule = new Rules(this.#session);
     this.neighbour = new Neighbours(this.#session);
     this.bridgeVlan = new BridgeVlans(this.#session);

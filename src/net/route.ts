@@ -91,7 +91,8 @@ const TCP_CA_NAME_MAX = 16;
 /** What the kernel takes a route's table to be that does not fit 8 bits. */
 const MAX_SMALL_TABLE = 0xff;
 
-const FLAGS = {
+/** @internal */
+export const ROUTE_FLAGS = {
   dead: RTNH_F_DEAD,
   pervasive: RTNH_F_PERVASIVE,
   onlink: RTNH_F_ONLINK,
@@ -101,7 +102,7 @@ const FLAGS = {
   trap: RTNH_F_TRAP,
 } as const;
 
-export type RouteFlag = keyof typeof FLAGS;
+export type RouteFlag = keyof typeof ROUTE_FLAGS;
 
 const metrics = new AttributeSet({
   /** Bits of metrics that path discovery leaves alone: 1 << 2 is the MTU's. */
@@ -162,7 +163,7 @@ const nextHops: Codec<readonly RawHop[]> = {
       gatewayAttributes.write(to, gateways);
       const header = new Rtnexthop(to.view, at);
       header.rtnh_len = to.length - at;
-      header.rtnh_flags = bitsOf(flags, FLAGS, "flags");
+      header.rtnh_flags = bitsOf(flags, ROUTE_FLAGS, "flags");
       header.rtnh_hops = whole(weight, 1, 256, "weight") - 1;
       header.rtnh_ifindex = deviceIndex;
     }
@@ -178,7 +179,7 @@ const nextHops: Codec<readonly RawHop[]> = {
       hops.push({
         deviceIndex: header.rtnh_ifindex,
         weight: header.rtnh_hops + 1,
-        flags: bitNames(header.rtnh_flags, FLAGS),
+        flags: bitNames(header.rtnh_flags, ROUTE_FLAGS),
         ...gatewayAttributes.read(rest.subarray(Rtnexthop.size, header.rtnh_len)),
       });
       at += aligned(header.rtnh_len);
@@ -298,7 +299,7 @@ export function readRoute(payload: Uint8Array): RawRoute {
     type: ROUTE_TYPES.nameOf(header.rtm_type),
     scope: SCOPES.nameOf(header.rtm_scope),
     protocol: PROTOCOLS.nameOf(header.rtm_protocol),
-    flags: bitNames(header.rtm_flags & 0xff, FLAGS),
+    flags: bitNames(header.rtm_flags & 0xff, ROUTE_FLAGS),
     ...(told.metrics && { metrics: told.metrics }),
     ...(expiresSeconds !== undefined && { expiresSeconds }),
     ...(preference !== undefined && { preference }),
@@ -437,19 +438,21 @@ export class Routes {
       "protocol",
     );
     header.rtm_scope = scopeOf(route, to.family, header.rtm_type, removing);
-    header.rtm_flags = bitsOf(route.flags ?? [], FLAGS, "flags");
+    header.rtm_flags = bitsOf(route.flags ?? [], ROUTE_FLAGS, "flags");
     const { gateway, device, metric, preferredSource, metrics, expiresSeconds } = route;
     const { preference, nextHopId } = route;
     const link = device ?? zoneOf(gateway);
     const index =
       link === undefined ? undefined : await this.#session.indexOf(link, "device", options);
+    // What is listed of a next-hop object is that object's, not the route's.
+    const own = nextHopId === undefined;
     return compose({ type, flags, header: header.bytes }, [
       attributes,
       {
         ...(to.prefixLength > 0 && { destination: formatIp(to.bytes) }),
         ...(source && { source: formatIp(source.bytes) }),
-        ...(gateway !== undefined && gatewayOf(gateway, to.family, "gateway")),
-        ...(index !== undefined && { deviceIndex: index }),
+        ...(gateway !== undefined && own && gatewayOf(gateway, to.family, "gateway")),
+        ...(index !== undefined && own && { deviceIndex: index }),
         ...(metric !== undefined && { metric }),
         ...(preferredSource !== undefined && { preferredSource }),
         ...(metrics && { metrics }),
@@ -457,7 +460,8 @@ export class Routes {
         ...(expiresSeconds !== undefined && { expiresSeconds }),
         ...(preference !== undefined && { preference }),
         ...(nextHopId !== undefined && { nextHopId }),
-        ...(route.nextHops && { nextHops: await this.#hops(route.nextHops, to.family, options) }),
+        ...(route.nextHops &&
+          own && { nextHops: await this.#hops(route.nextHops, to.family, options) }),
       },
     ]);
   }
