@@ -158,23 +158,31 @@ export interface Answer {
   readonly text: string;
 }
 
+/** Calls a server: by this machine's sockets, or a kernel's. */
+export type Call = (port: number, host: string) => Socket;
+
 /** A client that says what it is told. */
 export class Client implements Disposable {
   socket: Socket;
   readonly #host: string;
+  readonly #call: Call;
   #received = "";
   #ended = false;
   #wake: () => void = () => {};
 
-  private constructor(socket: Socket, host: string) {
+  private constructor(socket: Socket, host: string, call: Call) {
     this.socket = socket;
     this.#host = host;
+    this.#call = call;
     this.#attach();
   }
 
-  static async connect(server: { host: string; port: number }): Promise<Client> {
-    const socket = connect(server.port, server.host);
-    const client = new Client(socket, server.host);
+  static async connect(
+    server: { host: string; port: number },
+    call: Call = connect,
+  ): Promise<Client> {
+    const socket = call(server.port, server.host);
+    const client = new Client(socket, server.host, call);
     await once(socket, "connect");
     return client;
   }
@@ -183,8 +191,9 @@ export class Client implements Disposable {
   static async login(
     server: { host: string; port: number },
     { name, password } = USER,
+    call: Call = connect,
   ): Promise<Client> {
-    const client = await Client.connect(server);
+    const client = await Client.connect(server, call);
     await client.expect(220);
     await client.expect(331, `USER ${name}`);
     await client.expect(230, `PASS ${password}`);
@@ -244,7 +253,7 @@ export class Client implements Disposable {
   /** A data connection, by EPSV. */
   async data(): Promise<Socket> {
     const port = Number(/\|\|\|(\d+)\|/.exec(await this.expect(229, "EPSV"))?.[1]);
-    const socket = connect(port, this.#host);
+    const socket = this.#call(port, this.#host);
     socket.on("error", () => {});
     await once(socket, "connect");
     return socket;

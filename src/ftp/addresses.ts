@@ -14,6 +14,7 @@ const IPV6 = "2";
 
 function pathOptions(session: Session) {
   return {
+    net: session.settings.net,
     local: session.control.localAddress,
     peer: session.remoteAddress,
     timeoutMs: session.settings.connectTimeoutMs,

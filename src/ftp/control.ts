@@ -4,12 +4,12 @@
 // nothing is read meanwhile. Replies that wait are at most MAX_REPLY_BACKLOG_BYTES and one more.
 // What arrived before TLS was begun is never taken for something that came through it.
 
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { SecureContext } from "node:tls";
 
 import { LineReader } from "./lines.ts";
 import type { Line } from "./lines.ts";
+import type { FtpSocket } from "./net.ts";
 import { encodeLine, encodeReply } from "./reply.ts";
 import type { Reply, Text } from "./reply.ts";
 
@@ -21,7 +21,7 @@ const MAX_REPLY_BACKLOG_BYTES = 65536;
 export const LINGER_MS = 2000;
 
 export class ControlChannel {
-  #socket: Socket;
+  #socket: FtpSocket;
   #reader = new LineReader();
   #lines: Line[] = [];
   #take: ((line: Line | undefined) => void) | null = null;
@@ -29,14 +29,19 @@ export class ControlChannel {
   /** Settles, never rejects, when the connection is gone. */
   readonly closed: Promise<void>;
   readonly #close: () => void;
+  /** Of this side, and of the other: TLS over a kernel's socket does not know them. */
+  readonly localAddress: string;
+  readonly remoteAddress: string;
   #lingering: NodeJS.Timeout | null = null;
 
   /** @param socket owned from now on; with `allowHalfOpen` */
-  constructor(socket: Socket) {
+  constructor(socket: FtpSocket) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#close = resolve;
     this.#socket = socket;
+    this.localAddress = socket.localAddress ?? "";
+    this.remoteAddress = socket.remoteAddress ?? "";
     socket.on("close", () => this.#gone());
     if (socket.destroyed) this.#gone();
     this.#attach(socket);
@@ -44,14 +49,6 @@ export class ControlChannel {
 
   get secure(): boolean {
     return this.#socket instanceof TLSSocket;
-  }
-
-  get localAddress(): string {
-    return this.#socket.localAddress ?? "";
-  }
-
-  get remoteAddress(): string {
-    return this.#socket.remoteAddress ?? "";
   }
 
   /** The next line; undefined at the end. */
@@ -115,7 +112,7 @@ export class ControlChannel {
     this.#close();
   }
 
-  #attach(socket: Socket): void {
+  #attach(socket: FtpSocket): void {
     socket.on("data", (bytes: Buffer) => this.#received(bytes));
     socket.on("end", () => this.#end());
     socket.on("close", () => this.#drop());

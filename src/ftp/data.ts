@@ -4,12 +4,12 @@
 // nothing once it is closed. A connection that was aborted tells why from then on.
 
 import { randomInt } from "node:crypto";
-import { connect, createServer, isIPv4 } from "node:net";
-import type { Server, Socket } from "node:net";
+import { isIPv4 } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { SecureContext } from "node:tls";
 
 import { LINGER_MS } from "./control.ts";
+import type { FtpListener, FtpNet, FtpSocket } from "./net.ts";
 import { FtpError } from "./reply.ts";
 
 /** Ports below may be other services of the client's machine (RFC 2577, section 3). */
@@ -18,7 +18,7 @@ export const MIN_ACTIVE_PORT = 1024;
 /** A way to the client's data port, used once. */
 export interface DataPath {
   /** The connection. @throws {FtpError} 425 */
-  connect(): Promise<Socket>;
+  connect(): Promise<FtpSocket>;
   /** Give up. Closing twice is allowed. */
   close(): void;
 }
@@ -30,9 +30,10 @@ export function plainAddress(address: string): string {
 }
 
 /** Told of every socket, so that none outlives the server. */
-export type Track = (socket: Socket) => void;
+export type Track = (socket: FtpSocket) => void;
 
 interface PathOptions {
+  readonly net: FtpNet;
   /** The address of this side. */
   readonly local: string;
   /** The only address to talk to. */
@@ -43,20 +44,20 @@ interface PathOptions {
 
 /** Waits for the client at a port of its own. */
 export class PassivePath implements DataPath {
-  readonly #server: Server;
-  readonly #connected = Promise.withResolvers<Socket>();
+  readonly #server: FtpListener;
+  readonly #connected = Promise.withResolvers<FtpSocket>();
   readonly #timer: NodeJS.Timeout;
-  #socket: Socket | null = null;
+  #socket: FtpSocket | null = null;
   #claimed = false;
   readonly port: number;
 
-  private constructor(server: Server, port: number, options: PathOptions) {
+  private constructor(server: FtpListener, port: number, options: PathOptions) {
     this.#server = server;
     this.port = port;
     this.#connected.promise.catch(() => {});
     this.#timer = setTimeout(() => this.close(), options.timeoutMs);
     server.on("error", () => this.close());
-    server.on("connection", (socket: Socket) => {
+    server.on("connection", (socket: FtpSocket) => {
       socket.on("error", () => socket.destroy());
       const fits = plainAddress(socket.remoteAddress ?? "") === options.peer;
       if (!fits || this.#socket) {
@@ -84,14 +85,14 @@ export class PassivePath implements DataPath {
     // Not always the same one, so that a port is hard to guess, and rests after it was used.
     const start = randomInt(count);
     for (let i = 0; i < count; i++) {
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+      const server = options.net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
       const port = await listen(server, options.local, first + ((start + i) % count));
       if (port !== null) return new PassivePath(server, port, options);
     }
     throw new FtpError(425, "No port is free for a data connection.");
   }
 
-  async connect(): Promise<Socket> {
+  async connect(): Promise<FtpSocket> {
     const socket = await this.#connected.promise;
     if (socket.destroyed) throw new FtpError(425, "The data connection is gone.");
     this.#claimed = true;
@@ -108,7 +109,7 @@ export class PassivePath implements DataPath {
 }
 
 /** The port, or null if it cannot be had. */
-function listen(server: Server, host: string, port: number): Promise<number | null> {
+function listen(server: FtpListener, host: string, port: number): Promise<number | null> {
   return new Promise((resolve) => {
     server.once("error", () => resolve(null));
     server.listen({ host, port, backlog: 1 }, () => {
@@ -123,7 +124,7 @@ function listen(server: Server, host: string, port: number): Promise<number | nu
 export class ActivePath implements DataPath {
   readonly #port: number;
   readonly #options: PathOptions;
-  #socket: Socket | null = null;
+  #socket: FtpSocket | null = null;
   #closed = false;
 
   constructor(port: number, options: PathOptions) {
@@ -131,12 +132,12 @@ export class ActivePath implements DataPath {
     this.#options = options;
   }
 
-  connect(): Promise<Socket> {
-    const { peer, local, timeoutMs, track } = this.#options;
+  connect(): Promise<FtpSocket> {
+    const { net, peer, local, timeoutMs, track } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = () => reject(new FtpError(425, "The data connection was refused."));
       if (this.#closed) return fail();
-      const socket = connect({
+      const socket = net.connect({
         host: peer,
         port: this.#port,
         localAddress: isIPv4(peer) ? plainAddress(local) : local,
@@ -165,9 +166,9 @@ export class ActivePath implements DataPath {
 
 /** Bytes to or from the client, one way. */
 export class DataConnection {
-  readonly #plain: Socket;
+  readonly #plain: FtpSocket;
   /** The same, or TLS over it. */
-  readonly #socket: Socket;
+  readonly #socket: FtpSocket;
   #failure: Error | null = null;
   readonly #closed: Promise<void>;
   readonly #secured: Promise<unknown> | null;
@@ -179,7 +180,7 @@ export class DataConnection {
    * @param context for TLS; null without
    * @param timeoutMs how long nothing may happen
    */
-  constructor(socket: Socket, context: SecureContext | null, timeoutMs: number) {
+  constructor(socket: FtpSocket, context: SecureContext | null, timeoutMs: number) {
     const secure = context && new TLSSocket(socket, { isServer: true, secureContext: context });
     const own = secure ?? socket;
     this.#plain = socket;

@@ -1,10 +1,11 @@
 // How a server is set up, checked.
 
-import { isIPv4 } from "node:net";
+import * as hostNet from "node:net";
 
 import type { ProcessOptions } from "../kernel.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { Process } from "../syscall/process.ts";
+import type { FtpNet } from "./net.ts";
 
 /** What serving needs of a kernel. A Kernel is one. */
 export interface FtpHost {
@@ -54,7 +55,12 @@ export interface FtpOptions {
   kernel: FtpHost;
   /** A directory in the kernel, e.g. where a volume is mounted: the root of all that is served. */
   root: string;
-  /** The address to listen at. Default 127.0.0.1, which only this machine reaches. */
+  /**
+   * Whose sockets it has. Default: `node:net`, those of this machine. `createSockets(process).net` of
+   * "liblinux/node" are those of a kernel, this one or another: then all addresses are of its network.
+   */
+  net?: FtpNet;
+  /** The address to listen at. Default 127.0.0.1, which only this machine (or kernel) reaches. */
   host?: string;
   /** Default 0: any that is free. */
   port?: number;
@@ -107,6 +113,7 @@ const DEFAULTS = {
   tls: undefined,
   passivePorts: undefined,
   publicAddress: undefined,
+  net: hostNet,
   host: "127.0.0.1",
   port: 0,
   users: [],
@@ -161,13 +168,16 @@ export function checkOptions(options: FtpOptions): Settings {
   for (const [name, [least, most]] of Object.entries(RANGES))
     checkNumber(name, settings[name as keyof typeof RANGES], least, most);
   checkUsers(settings);
+  for (const name of ["createServer", "connect"] as const)
+    if (typeof settings.net?.[name] !== "function")
+      throw new InvalidOptionError("net", `it has no ${name}(): it is as node:net`);
   const { passivePorts, publicAddress } = settings;
   if (passivePorts) {
     const [first, last] = passivePorts;
     checkNumber("passivePorts", first, 1, MAX_PORT);
     checkNumber("passivePorts", last, first, MAX_PORT);
   }
-  if (publicAddress !== undefined && !isIPv4(publicAddress))
+  if (publicAddress !== undefined && !hostNet.isIPv4(publicAddress))
     throw new InvalidOptionError("publicAddress", `${publicAddress}: it is an IPv4 address`);
   return settings;
 }

@@ -3,8 +3,6 @@
 // Invariants: every socket that it has is in #sockets until it is closed. A session is in
 // #sessions until it holds nothing any more. After close() there is none of either.
 
-import { createServer } from "node:net";
-import type { Server, Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { SecureContext } from "node:tls";
 
@@ -12,6 +10,7 @@ import { stat } from "../fs/stat.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import { perform } from "./commands.ts";
 import { ControlChannel } from "./control.ts";
+import type { FtpListener, FtpSocket } from "./net.ts";
 import { checkOptions } from "./options.ts";
 import type { FtpOptions, FtpTls, Settings } from "./options.ts";
 import { reply } from "./reply.ts";
@@ -49,10 +48,10 @@ export async function serveFtp(options: FtpOptions): Promise<FtpServer> {
   if (type !== "directory")
     throw new InvalidOptionError("root", `${settings.root} is a ${type}, not a directory`);
   const secureContext = settings.tls ? makeContext(settings.tls) : null;
-  const server = createServer({ allowHalfOpen: true, noDelay: true });
+  const server = settings.net.createServer({ allowHalfOpen: true, noDelay: true });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(settings.port, settings.host, () => {
+    server.listen({ host: settings.host, port: settings.port }, () => {
       server.removeListener("error", reject);
       resolve();
     });
@@ -76,10 +75,10 @@ function makeContext({ cert, key, passphrase }: FtpTls): SecureContext {
 
 /** A server that runs. Disposing it closes it. */
 export class FtpServer implements AsyncDisposable {
-  readonly #server: Server;
+  readonly #server: FtpListener;
   readonly #settings: Settings;
   readonly #context: ServerContext;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<FtpSocket>();
   readonly #sessions = new Map<Session, Promise<void>>();
   #refused = 0;
   #closing: Promise<void> | null = null;
@@ -88,7 +87,7 @@ export class FtpServer implements AsyncDisposable {
   readonly port: number;
 
   /** @internal Use {@link serveFtp}. */
-  constructor(server: Server, settings: Settings, secureContext: SecureContext | null) {
+  constructor(server: FtpListener, settings: Settings, secureContext: SecureContext | null) {
     this.#server = server;
     this.#settings = settings;
     this.#context = {
@@ -101,7 +100,7 @@ export class FtpServer implements AsyncDisposable {
     if (address === null || typeof address === "string") throw new Error("it listens at no port");
     this.host = address.address;
     this.port = address.port;
-    server.on("connection", (socket: Socket) => this.#welcome(socket));
+    server.on("connection", (socket: FtpSocket) => this.#welcome(socket));
     server.on("error", settings.onError);
     // Sessions have lost what they are for.
     void settings.kernel.stopped.then(() => this.close());
@@ -140,12 +139,12 @@ export class FtpServer implements AsyncDisposable {
     await closed;
   }
 
-  #track(socket: Socket): void {
+  #track(socket: FtpSocket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  #welcome(socket: Socket): void {
+  #welcome(socket: FtpSocket): void {
     socket.on("error", () => socket.destroy());
     // It may be gone before it is looked at.
     if (socket.remoteAddress === undefined || this.#closing) return void socket.destroy();

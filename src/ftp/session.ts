@@ -3,7 +3,6 @@
 // Invariants: a session has at most one process, one way to the client's data port, and one
 // transfer. All of them are gone when close() settles, however the client went.
 
-import type { Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 
 import { KernelPanicError, KernelStoppedError } from "../machine/errors.ts";
@@ -13,6 +12,7 @@ import type { Process } from "../syscall/process.ts";
 import type { ControlChannel } from "./control.ts";
 import { DataConnection, plainAddress } from "./data.ts";
 import type { DataPath, Track } from "./data.ts";
+import type { FtpSocket } from "./net.ts";
 import type { Settings } from "./options.ts";
 import { FtpError, reply, replyOfError } from "./reply.ts";
 import type { Text } from "./reply.ts";
@@ -191,7 +191,7 @@ export class Session {
     this.#transfer = new Transfer(plan);
   }
 
-  #open(socket: Socket): DataConnection {
+  #open(socket: FtpSocket): DataConnection {
     const secure = this.protected ? this.context.secureContext : null;
     return new DataConnection(socket, secure, this.settings.dataTimeoutMs);
   }
