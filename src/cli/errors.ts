@@ -1,5 +1,7 @@
 // Errors as the command line tells them: one line that names what and why.
 
+import { KernelPanicError } from "../machine/errors.ts";
+
 /** The command line makes no sense. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -31,7 +33,7 @@ export function describeError(error: unknown): string {
   if (typeof SuppressedError === "function" && error instanceof SuppressedError)
     return describeError(error.suppressed);
   // A kernel panic has lines that would drown the reason.
-  if ("reason" in error && typeof error.reason === "string")
+  if (error instanceof KernelPanicError)
     return `the kernel crashed: ${error.reason} (liblinux boot --log debug shows its log)`;
   return error.message;
 }

@@ -8,6 +8,7 @@ import { COPY_VERBS } from "./verbs/copy.ts";
 import { LOOK_VERBS } from "./verbs/look.ts";
 import { MAKE_VERBS } from "./verbs/make.ts";
 import { MORE_VERBS } from "./verbs/more.ts";
+import { NET_VERBS } from "./verbs/net.ts";
 import { ADDRESS } from "./verbs/verb.ts";
 import type { Options, Verb } from "./verbs/verb.ts";
 
@@ -18,6 +19,7 @@ const GROUPS: readonly (readonly [title: string, verbs: Verbs])[] = [
   ["Copying", COPY_VERBS],
   ["Changing files of images", CHANGE_VERBS],
   ["Making images", MAKE_VERBS],
+  ["The network", NET_VERBS],
   ["More", MORE_VERBS],
 ];
 

@@ -66,7 +66,13 @@ import {
 } from "../abi/constants/if_link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../abi/constants/netlink.ts";
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE } from "../abi/constants/packet.ts";
-import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from "../abi/constants/rtnetlink.ts";
+import {
+  RTM_DELLINK,
+  RTM_DELLINKPROP,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_NEWLINKPROP,
+} from "../abi/constants/rtnetlink.ts";
 import { AF_INET6 } from "../abi/constants/socket.ts";
 import { Ifinfomsg, RtnlLinkStats64 } from "../abi/structs/netlink.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
@@ -126,6 +132,9 @@ export interface LinkStatistics {
   readonly txErrors: number;
   readonly rxDropped: number;
   readonly txDropped: number;
+  /** There was no room for them. */
+  readonly rxMissed: number;
+  readonly txCarrierErrors: number;
   readonly multicast: number;
   readonly collisions: number;
 }
@@ -142,6 +151,8 @@ function readStatistics(bytes: Uint8Array): LinkStatistics {
     txErrors: Number(raw.tx_errors),
     rxDropped: Number(raw.rx_dropped),
     txDropped: Number(raw.tx_dropped),
+    rxMissed: Number(raw.rx_missed_errors),
+    txCarrierErrors: Number(raw.tx_carrier_errors),
     multicast: Number(raw.multicast),
     collisions: Number(raw.collisions),
   };
@@ -472,6 +483,36 @@ export class Links {
     const index = await this.#session.indexOf(device, "device", options);
     const message = compose({ type: RTM_DELLINK, header: headerOf(index, {}) });
     await this.#request(message, device, `delete the link '${device}'`, options);
+  }
+
+  /** Give a link more names. @throws {NetlinkError} EEXIST @throws {UnknownDeviceError} */
+  async addNames(device: Device, names: readonly string[], options?: CallOptions): Promise<void> {
+    await this.#names(RTM_NEWLINKPROP, "give names to", device, names, options);
+  }
+
+  /** Take names from a link that were given to it. @throws {NetlinkError} @throws {UnknownDeviceError} */
+  async deleteNames(
+    device: Device,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    await this.#names(RTM_DELLINKPROP, "take names from", device, names, options);
+  }
+
+  async #names(
+    type: number,
+    verb: string,
+    device: Device,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    const index = await this.#session.indexOf(device, "device", options);
+    const flags = type === RTM_NEWLINKPROP ? NLM_F_CREATE | NLM_F_EXCL : 0;
+    const message = compose({ type, flags, header: headerOf(index, {}) }, [
+      linkAttributes,
+      { otherNames: names },
+    ]);
+    await this.#request(message, device, `${verb} the link '${device}'`, options);
   }
 
   async #request(

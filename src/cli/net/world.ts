@@ -1,0 +1,102 @@
+// What commands act on: network namespaces of one kernel, by their names.
+//
+// Invariants: a namespace is there as long as its process is. The first one has no name: that is where
+// commands are run, and it has nothing but lo and what was plugged in.
+
+import type { Kernel } from "../../kernel.ts";
+import { Sockets } from "../../net/facade/index.ts";
+import { net, networkNamespace } from "../../net/index.ts";
+import type { Network } from "../../net/index.ts";
+import type { Process } from "../../syscall/process.ts";
+import { CommandError } from "./errors.ts";
+
+/** A network namespace. */
+export class Space implements AsyncDisposable {
+  readonly name: string | null;
+  readonly process: Process;
+  readonly network: Network;
+  #sockets: Sockets | null = null;
+
+  private constructor(name: string | null, process: Process) {
+    this.name = name;
+    this.process = process;
+    this.network = net(process);
+  }
+
+  static async open(kernel: Kernel, name: string | null): Promise<Space> {
+    return new Space(name, await networkNamespace(kernel));
+  }
+
+  get sockets(): Sockets {
+    return (this.#sockets ??= new Sockets(this.process));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sockets?.[Symbol.asyncDispose]();
+    await this.network[Symbol.asyncDispose]();
+    await this.process.exit();
+  }
+}
+
+export class World implements AsyncDisposable {
+  readonly kernel: Kernel;
+  readonly home: Space;
+  readonly #named = new Map<string, Space>();
+
+  private constructor(kernel: Kernel, home: Space) {
+    this.kernel = kernel;
+    this.home = home;
+  }
+
+  /** @param devices the kernel's own, which are brought home */
+  static async open(kernel: Kernel, devices: readonly string[]): Promise<World> {
+    await using outside = net(kernel);
+    // Otherwise each namespace has a tunnel of each kind from the start, as if somebody had made it.
+    await outside.sysctl.set("net.core.fb_tunnels_only_for_init_net", 1);
+    const world = new World(kernel, await Space.open(kernel, null));
+    for (const device of devices)
+      await outside.link.set(device, { namespace: { pid: world.home.process.pid } });
+    await world.home.network.up("lo");
+    return world;
+  }
+
+  get names(): string[] {
+    return [...this.#named.keys()];
+  }
+
+  /** @throws {CommandError} if there is none of this name */
+  space(name: string | undefined): Space {
+    const space = name === undefined ? this.home : this.#named.get(name);
+    if (space) return space;
+    const all = this.names.length ? `there are ${this.names.join(", ")}` : "there are none yet";
+    throw new CommandError(
+      "ENOENT",
+      `there is no network namespace "${name}": ${all}; ip netns add ${name} makes it`,
+    );
+  }
+
+  /** The namespace that a process of ours is in: what `ip link set … netns` names. */
+  has(name: string): boolean {
+    return this.#named.has(name);
+  }
+
+  /** @throws {CommandError} EEXIST */
+  async add(name: string): Promise<void> {
+    if (this.#named.has(name))
+      throw new CommandError("EEXIST", `there is a network namespace "${name}" already`);
+    this.#named.set(name, await Space.open(this.kernel, name));
+  }
+
+  /** With all that is in it. @throws {CommandError} ENOENT */
+  async delete(name: string): Promise<void> {
+    const space = this.space(name);
+    this.#named.delete(name);
+    await space[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const space of this.#named.values()) await space[Symbol.asyncDispose]();
+    this.#named.clear();
+    await this.home[Symbol.asyncDispose]();
+  }
+}
