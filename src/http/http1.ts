@@ -1,0 +1,114 @@
+// HTTP/1.1 on a connection, by node:http: one request at a time, and another one after it.
+
+import { Agent, request as httpRequest } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { pipeline } from "node:stream/promises";
+
+import type { Line } from "./dial.ts";
+import { MAX_HEAD_BYTES, streamOf } from "./exchange.ts";
+import type { Answer, HttpConnection, Sending } from "./exchange.ts";
+import { pairsOf } from "./headers.ts";
+import type { HeaderList } from "./headers.ts";
+import { hostOf, portOf } from "./request.ts";
+
+/** An agent whose only socket is there already. */
+class LineAgent extends Agent {
+  readonly #line: Line;
+
+  constructor(line: Line) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.#line = line;
+  }
+
+  override createConnection(): Line["stream"] {
+    return this.#line.stream;
+  }
+}
+
+/** As node:http takes them: several values of a name are a list. */
+function headersOf(fields: HeaderList): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  for (const [name, value] of fields) {
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
+}
+
+export class Http1Connection implements HttpConnection {
+  readonly line: Line;
+  readonly #agent: LineAgent;
+  #busy = false;
+  #closing = false;
+
+  constructor(line: Line) {
+    this.line = line;
+    this.#agent = new LineAgent(line);
+  }
+
+  get free(): boolean {
+    return !this.#busy && !this.#closing && this.line.usable;
+  }
+
+  async send({ plan, fields, onSent, signal }: Sending): Promise<Answer> {
+    const { url, method, body } = plan;
+    const headers = headersOf(plan.fields.has("host") ? fields : [["Host", url.host], ...fields]);
+    this.#busy = true;
+    const request = httpRequest({
+      agent: this.#agent,
+      host: hostOf(url),
+      port: portOf(url),
+      path: url.pathname + url.search,
+      method,
+      headers,
+      setHost: false,
+      maxHeaderSize: MAX_HEAD_BYTES,
+    });
+    request.once("close", () => {
+      this.#busy = false;
+      if (this.#closing) this.close();
+    });
+    const message = await this.#exchange(request, body, onSent, signal);
+    return {
+      version: message.httpVersion === "1.0" ? "1.0" : "1.1",
+      status: message.statusCode ?? 0,
+      reason: message.statusMessage ?? "",
+      headers: pairsOf(message.rawHeaders),
+      body: message,
+    };
+  }
+
+  async #exchange(
+    request: ClientRequest,
+    body: Sending["plan"]["body"],
+    onSent: Sending["onSent"],
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const abort = () => void request.destroy(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    request.once("close", () => signal.removeEventListener("abort", abort));
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once("response", resolve);
+      request.on("error", reject);
+      // It ends only now, and what it says is said to others already.
+      request.once("close", () => reject(new Error("the server closed the connection")));
+    });
+    if (signal.aborted) abort();
+    if (body === undefined) request.end();
+    else {
+      const source = streamOf(body, onSent);
+      // A server may answer, or hang up, before it has read everything.
+      pipeline(source, request).catch((error: unknown) => {
+        if (source.errored) request.destroy(error as Error);
+      });
+    }
+    return answered;
+  }
+
+  close(): void {
+    this.#closing = true;
+    if (this.#busy) return;
+    this.#agent.destroy();
+    this.line.destroy();
+  }
+}
