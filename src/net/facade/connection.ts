@@ -13,16 +13,26 @@ import {
   SO_ERROR,
 } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
+import { NR } from "../../abi/numbers.ts";
+import { SystemError, isError } from "../../syscall/errors.ts";
 import { copyOf } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { SocketError, explain, failedWith } from "./errors.ts";
+import { explain } from "./errors.ts";
+import type { Context } from "./errors.ts";
 import { Gather } from "./gather.ts";
 import type { Host } from "./host.ts";
+import type { Job } from "./job.ts";
 import { DATA_BYTES } from "./lane.ts";
 import { encodeOption, keyOf } from "./options.ts";
 import type { OptionName, OptionValue } from "./options.ts";
-import { KernelSocket, bindDescriptor, kindFor, prepare } from "./socket.ts";
+import {
+  KernelSocket,
+  bindDescriptor,
+  kindFor,
+  openDescriptor,
+  setDescriptorOption,
+} from "./socket.ts";
 import { Turns } from "./turns.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
@@ -59,21 +69,36 @@ export class Connection extends KernelSocket {
     this.remote = remote;
   }
 
-  /** Let the reactor know of it. A job of the lane's. @internal */
-  async attach(): Promise<void> {
-    await this.host.reactor.add(this.source);
-    if (!this.local) await this.learnLocal();
+  /** Let the reactor know of it. @internal */
+  *attach(): Job<void> {
+    yield* this.host.reactor.add(this.source);
+    if (!this.local) yield* this.learnLocal();
   }
 
-  /** Settles when the connection stands. @internal */
-  async established(context: { local?: Endpoint | undefined }): Promise<void> {
-    await this.source.untilWritable();
+  /** Connect, and wait until the connection stands. @internal */
+  *establish(remote: Endpoint, options: ConnectOptions["options"]): Job<void> {
+    const { host, source } = this;
+    const { lane } = host;
+    for (const [name, value] of Object.entries(options ?? {})) {
+      const { level, option } = keyOf(name as OptionName);
+      const bytes = encodeOption(name as OptionName, value);
+      yield* setDescriptorOption(host, this.fd, level, option, bytes);
+    }
+    const begun = yield lane.call(NR.connect, this.fd, lane.name, lane.putName(remote));
+    if (isError(begun) && begun !== -errno.EINPROGRESS) {
+      if (remote.family !== "unix") yield* this.learnLocal();
+      throw new SystemError(begun, "connect");
+    }
+    yield* this.attach();
+    while (!source.writable) yield source.writing;
+    this.check();
     // What failed has an error to be read.
-    if (!this.source.ended) return;
-    const result = await this.getRawOption({ level: SOL_SOCKET, option: SO_ERROR }, INT_BYTES);
-    const number = new DataView(result.buffer).getInt32(0, true);
-    if (number)
-      throw new SocketError(-number, { syscall: "connect", endpoint: this.remote, ...context });
+    if (!source.ended) return;
+    lane.expectValue(INT_BYTES);
+    const { value, valueLength } = lane;
+    yield* lane.must("getsockopt", this.fd, SOL_SOCKET, SO_ERROR, value, valueLength);
+    const failed = lane.takeInt();
+    if (failed) throw new SystemError(-failed, "established");
   }
 
   // These two make no step that they could do without: they are most of what a connection does.
@@ -103,26 +128,32 @@ export class Connection extends KernelSocket {
   }
 
   async #receive<T>(maxBytes: number, take: (count: number) => T): Promise<T> {
-    const length = Math.min(maxBytes, DATA_BYTES);
     const { source } = this;
-    const { lane, process } = this.host;
+    const gate = source.readable ? undefined : source.reading;
+    try {
+      return await this.host.lane.run(this.#receiving(Math.min(maxBytes, DATA_BYTES), take), gate);
+    } catch (error) {
+      throw explain(error, { syscall: "read" });
+    }
+  }
+
+  *#receiving<T>(length: number, take: (count: number) => T): Job<T> {
+    const { source } = this;
+    const { lane } = this.host;
     for (;;) {
-      if (!source.readable) await source.untilReadable();
-      if (!lane.turns.take()) await lane.turns.wait();
-      try {
-        this.check();
-        source.readable = false;
-        const count = await process.recvfrom(this.fd, lane.data, length, MSG_DONTWAIT, null, null);
+      this.check();
+      source.readable = false;
+      const count = yield lane.call(NR.recvfrom, this.fd, lane.data, length, MSG_DONTWAIT);
+      if (count >= 0) {
         // Less than what was asked for is all there was: an edge will tell of more, but not again of an end.
         if (count === length || source.ended) source.readable = true;
         return take(count);
-      } catch (error) {
-        if (failedWith(error, errno.EAGAIN)) continue;
-        source.readable = true;
-        throw explain(error, { syscall: "read" });
-      } finally {
-        lane.turns.give();
       }
+      if (count !== -errno.EAGAIN) {
+        source.readable = true;
+        throw new SystemError(count, "read");
+      }
+      while (!source.readable) yield source.reading;
     }
   }
 
@@ -134,28 +165,30 @@ export class Connection extends KernelSocket {
    */
   async write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
     const gather = new Gather(chunks instanceof Uint8Array ? [chunks] : chunks);
-    const { source } = this;
-    const { lane, process } = this.host;
     if (!this.#writing.take()) await this.#writing.wait();
     try {
-      while (gather.left) {
-        if (!lane.turns.take()) await lane.turns.wait();
-        try {
-          this.check();
-          const length = gather.copyTo(lane.dataBytes);
-          source.writable = false;
-          gather.advance(await process.sendto(this.fd, lane.data, length, FLAGS, null, 0));
-          // If that was a part only, the next try will tell whether there is room again.
-          source.writable = true;
-        } catch (error) {
-          if (!failedWith(error, errno.EAGAIN)) throw explain(error, { syscall: "write" });
-        } finally {
-          lane.turns.give();
-        }
-        if (gather.left && !source.writable) await source.untilWritable();
-      }
+      await this.host.lane.run(this.#sending(gather));
+    } catch (error) {
+      throw explain(error, { syscall: "write" });
     } finally {
       this.#writing.give();
+    }
+  }
+
+  *#sending(gather: Gather): Job<void> {
+    const { source } = this;
+    const { lane } = this.host;
+    while (gather.left) {
+      this.check();
+      const length = gather.copyTo(lane.dataBytes);
+      source.writable = false;
+      const count = yield lane.call(NR.sendto, this.fd, lane.data, length, FLAGS);
+      if (count >= 0) {
+        gather.advance(count);
+        // If that was a part only, the next try will tell whether there is room again.
+        source.writable = true;
+      } else if (count === -errno.EAGAIN) while (!source.writable) yield source.writing;
+      else throw new SystemError(count, "write");
     }
   }
 
@@ -163,7 +196,7 @@ export class Connection extends KernelSocket {
   async end(): Promise<void> {
     if (!this.#writing.take()) await this.#writing.wait();
     try {
-      await this.job("shutdown", () => this.host.process.shutdown(this.fd, SHUT_WR));
+      await this.job("shutdown", () => this.host.lane.must("shutdown", this.fd, SHUT_WR));
     } finally {
       this.#writing.give();
     }
@@ -193,60 +226,42 @@ export class Connection extends KernelSocket {
   }
 }
 
-/** Start to connect. A job of the lane's. */
-async function start(host: Host, fd: number, options: ConnectOptions): Promise<Connection> {
-  const { remote, local } = options;
-  const { lane, process } = host;
-  if (local)
-    try {
-      await bindDescriptor(host, fd, local);
-    } catch (error) {
-      throw explain(error, { syscall: "bind", endpoint: local });
-    }
-  for (const [name, value] of Object.entries(options.options ?? {})) {
-    const key = keyOf(name as OptionName);
-    const bytes = encodeOption(name as OptionName, value);
-    lane.valueBytes.set(bytes);
-    await process.setsockopt(fd, key.level, key.option, lane.value, bytes.length);
-  }
-  const connection = new Connection(host, fd, undefined, remote);
-  try {
-    await process.connect(fd, lane.name, lane.putName(remote));
-  } catch (error) {
-    if (!failedWith(error, errno.EINPROGRESS)) {
-      const own = remote.family === "unix" ? undefined : await connection.whereabouts();
-      throw explain(error, { syscall: "connect", endpoint: remote, local: own });
-    }
-  }
-  await connection.attach();
-  return connection;
-}
-
 /** @throws {SocketError} @throws the signal's reason */
 export async function connect(host: Host, options: ConnectOptions): Promise<Connection> {
   const { remote, local, signal } = options;
   signal?.throwIfAborted();
   const isIp = remote.family === "IPv4" || remote.family === "IPv6";
-  const protocol = options.protocol ?? (isIp ? IPPROTO_TCP : 0);
-  const connection = await host.lane.run(() =>
-    prepare(
-      host,
-      kindFor(remote, SOCK_STREAM, protocol),
-      { syscall: "connect", endpoint: remote },
-      (fd) => start(host, fd, options),
-    ),
-  );
-  const abort = () => void connection.close();
+  const kind = kindFor(remote, SOCK_STREAM, options.protocol ?? (isIp ? IPPROTO_TCP : 0));
+  let connection: Connection | undefined;
+  const job = function* (): Job<Connection> {
+    const fd = yield* openDescriptor(host, kind);
+    connection = new Connection(host, fd, undefined, remote);
+    // It closes what is there by now.
+    if (signal?.aborted) abort();
+    if (local) yield* bindDescriptor(host, fd, local);
+    yield* connection.establish(remote, options.options);
+    return connection;
+  };
+  const abort = () => void connection?.close();
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    if (signal?.aborted) abort();
-    await connection.established({ local });
-    return connection;
+    return await host.lane.run(job());
   } catch (error) {
-    await connection.close();
+    const own = connection?.local;
+    await connection?.close();
     signal?.throwIfAborted();
-    throw error;
+    throw explain(error, contextOf(error, options, own));
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Which step failed, and what it was about. */
+function contextOf(error: unknown, options: ConnectOptions, own: Endpoint | undefined): Context {
+  const { remote, local } = options;
+  const step = error instanceof SystemError ? error.syscall : undefined;
+  if (step === "bind") return { syscall: step, endpoint: local };
+  // Of a connection that was under way Node tells the address that it was asked for only.
+  const from = step === "connect" ? own : step === "established" ? local : undefined;
+  return { syscall: "connect", endpoint: remote, local: from };
 }

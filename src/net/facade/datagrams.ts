@@ -12,15 +12,23 @@ import {
   AF_UNSPEC,
 } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
+import { NR } from "../../abi/numbers.ts";
+import { SockaddrIn } from "../../abi/structs/socket.ts";
+import { SystemError, isError } from "../../syscall/errors.ts";
 import { BATCH } from "./datagram-room.ts";
-import type { Datagram } from "./datagram-room.ts";
+import type { Datagram, DatagramRoom } from "./datagram-room.ts";
 import { familyOf } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { SocketError, explain, failedWith } from "./errors.ts";
+import { explain } from "./errors.ts";
 import { Gather } from "./gather.ts";
 import type { Host } from "./host.ts";
-import { KernelSocket, bindDescriptor, prepare } from "./socket.ts";
+import type { Job } from "./job.ts";
+import { DATA_BYTES } from "./lane.ts";
+import { KernelSocket, bindDescriptor, enable, prepare } from "./socket.ts";
 import type { SocketKind } from "./socket.ts";
+
+/** No call waits, and what cannot be sent is an error, not a signal. */
+const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 export interface DatagramOptions {
   /** AF_…; default: that of `local`. */
@@ -46,35 +54,37 @@ export class DatagramSocket extends KernelSocket {
     super(host, fd, undefined);
   }
 
-  /** A job of the lane's. @internal */
-  async attach(): Promise<void> {
-    await this.host.reactor.add(this.source);
-    await this.learnLocal();
+  /** @internal */
+  *attach(): Job<void> {
+    yield* this.host.reactor.add(this.source);
+    yield* this.learnLocal();
   }
 
   /** Send to, and receive from, one address only. @throws {SocketError} */
   connect(remote: Endpoint): Promise<void> {
-    return this.job(
-      "connect",
-      async () => {
-        const { lane, process } = this.host;
-        await process.connect(this.fd, lane.name, lane.putName(remote));
-        this.remote = remote;
-        await this.learnLocal();
-      },
-      remote,
-    );
+    return this.job("connect", () => this.#connecting(remote), remote);
+  }
+
+  *#connecting(remote: Endpoint): Job<void> {
+    const { lane } = this.host;
+    yield* lane.must("connect", this.fd, lane.name, lane.putName(remote));
+    this.remote = remote;
+    yield* this.learnLocal();
   }
 
   /** Undo {@link connect}. @throws {SocketError} */
   disconnect(): Promise<void> {
-    return this.job("connect", async () => {
-      const { lane, process } = this.host;
-      lane.valueBytes.fill(AF_UNSPEC, 0, 16);
-      await process.connect(this.fd, lane.value, 16);
-      this.remote = undefined;
-      await this.learnLocal();
-    });
+    return this.job("connect", () => this.#disconnecting());
+  }
+
+  *#disconnecting(): Job<void> {
+    const { lane } = this.host;
+    const address = SockaddrIn.alloc();
+    address.sin_family = AF_UNSPEC;
+    lane.valueBytes.set(address.bytes);
+    yield* lane.must("connect", this.fd, lane.value, address.bytes.length);
+    this.remote = undefined;
+    yield* this.learnLocal();
   }
 
   /**
@@ -84,30 +94,25 @@ export class DatagramSocket extends KernelSocket {
    * @throws {SocketError} e.g. ECONNREFUSED, of one sent before @throws {SocketClosedError}
    */
   async receive(): Promise<Datagram[]> {
-    const { source } = this;
-    for (;;) {
-      if (!source.readable) await source.untilReadable();
-      const datagrams = await this.job("recvmsg", () => this.#take());
-      if (datagrams.length) return datagrams;
-    }
+    const room = await this.host.datagramRoom();
+    return this.job("recvmsg", () => this.#receiving(room));
   }
 
-  /** A job of the lane's. */
-  async #take(): Promise<Datagram[]> {
+  *#receiving(room: DatagramRoom): Job<Datagram[]> {
     const { source } = this;
-    const { process } = this.host;
-    const room = await this.host.datagramRoom();
-    source.readable = false;
-    room.expect();
-    try {
-      const count = await process.recvmmsg_time64(this.fd, room.memory, BATCH, MSG_DONTWAIT, null);
+    const { lane } = this.host;
+    for (;;) {
+      while (!source.readable) yield source.reading;
+      this.check();
+      source.readable = false;
+      room.expect();
+      const { address } = room.memory;
+      const count = yield lane.call(NR.recvmmsg_time64, this.fd, address, BATCH, MSG_DONTWAIT);
+      if (count === -errno.EAGAIN) continue;
       // Fewer than there is room for are all there were. An error behind them has no edge of its own.
-      if (count === BATCH || source.ended) source.readable = true;
+      if (isError(count) || count === BATCH || source.ended) source.readable = true;
+      if (isError(count)) throw new SystemError(count, "recvmsg");
       return room.take(count);
-    } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return [];
-      source.readable = true;
-      throw error;
     }
   }
 
@@ -117,32 +122,29 @@ export class DatagramSocket extends KernelSocket {
    * @param to of a socket that is not connected
    * @throws {SocketError} e.g. EMSGSIZE @throws {SocketClosedError}
    */
-  async send(chunks: Uint8Array | readonly Uint8Array[], to?: Endpoint): Promise<void> {
-    const { source } = this;
+  send(chunks: Uint8Array | readonly Uint8Array[], to?: Endpoint): Promise<void> {
     const gather = new Gather(chunks instanceof Uint8Array ? [chunks] : chunks);
-    while (!(await this.job("send", () => this.#transmit(gather, to), to)))
-      if (!source.writable) await source.untilWritable();
+    return this.job("send", () => this.#sending(gather, to), to);
   }
 
-  /** A job of the lane's. @returns whether there was room for it */
-  async #transmit(gather: Gather, to: Endpoint | undefined): Promise<boolean> {
+  *#sending(gather: Gather, to: Endpoint | undefined): Job<void> {
     const { source } = this;
-    const { lane, process } = this.host;
-    if (gather.left > lane.data.length)
-      throw new SocketError(-errno.EMSGSIZE, { syscall: "send", endpoint: to });
-    const length = gather.copyTo(lane.dataBytes);
-    const nameLength = to ? lane.putName(to) : 0;
-    const name = to ? lane.name : null;
-    source.writable = false;
-    try {
-      const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-      await process.sendto(this.fd, lane.data, length, flags, name, nameLength);
+    const { lane } = this.host;
+    if (gather.left > DATA_BYTES) throw new SystemError(-errno.EMSGSIZE, "send");
+    for (;;) {
+      this.check();
+      const length = gather.copyTo(lane.dataBytes);
+      const nameLength = to ? lane.putName(to) : 0;
+      const name = to ? lane.name : 0;
+      source.writable = false;
+      const count = yield lane.call(NR.sendto, this.fd, lane.data, length, FLAGS, name, nameLength);
+      if (count === -errno.EAGAIN) {
+        while (!source.writable) yield source.writing;
+        continue;
+      }
       source.writable = true;
-      return true;
-    } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return false;
-      source.writable = true;
-      throw error;
+      if (isError(count)) throw new SystemError(count, "send");
+      return;
     }
   }
 
@@ -164,25 +166,18 @@ export function openDatagrams(host: Host, options: DatagramOptions): Promise<Dat
   const family = options.family ?? (local ? familyOf(local) : undefined);
   if (family === undefined) throw new TypeError("a datagram socket has a family or an address");
   const kind: SocketKind = { family, type, protocol };
-  const { lane, process } = host;
-  return lane.run(() =>
-    prepare(host, kind, { syscall: "socket" }, async (fd) => {
-      const enable = (level: number, option: number) => {
-        lane.valueBytes.set([1, 0, 0, 0]);
-        return process.setsockopt(fd, level, option, lane.value, 4);
-      };
-      if (reuseAddress) await enable(SOL_SOCKET, SO_REUSEADDR);
-      if (reusePort) await enable(SOL_SOCKET, SO_REUSEPORT);
-      if (ipv6Only) await enable(SOL_IPV6, IPV6_V6ONLY);
-      if (local)
-        try {
-          await bindDescriptor(host, fd, local);
-        } catch (error) {
-          throw explain(error, { syscall: "bind", endpoint: local });
-        }
-      const socket = new DatagramSocket(host, fd);
-      await socket.attach();
-      return socket;
-    }),
-  );
+  return prepare(host, kind, { syscall: "socket" }, function* (fd) {
+    if (reuseAddress) yield* enable(host, fd, SOL_SOCKET, SO_REUSEADDR);
+    if (reusePort) yield* enable(host, fd, SOL_SOCKET, SO_REUSEPORT);
+    if (ipv6Only) yield* enable(host, fd, SOL_IPV6, IPV6_V6ONLY);
+    if (local)
+      try {
+        yield* bindDescriptor(host, fd, local);
+      } catch (error) {
+        throw explain(error, { syscall: "bind", endpoint: local });
+      }
+    const socket = new DatagramSocket(host, fd);
+    yield* socket.attach();
+    return socket;
+  });
 }

@@ -19,7 +19,7 @@ export class Host implements AsyncDisposable {
     await raiseLimit(process);
     const lane = await Lane.open(process);
     try {
-      return new Host(process, lane, await Reactor.open(process));
+      return new Host(process, lane, await Reactor.open(lane));
     } catch (error) {
       await lane.dispose();
       throw error;
@@ -39,10 +39,8 @@ export class Host implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.reactor.dispose();
-    await this.lane.run(async () => {
-      const room = await this.#datagramRoom;
-      await room?.memory.dispose();
-    });
     await this.lane.dispose();
+    const room = await this.#datagramRoom;
+    await room?.memory.dispose();
   }
 }

@@ -13,11 +13,13 @@ import {
   SO_REUSEPORT,
 } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
+import { NR } from "../../abi/numbers.ts";
+import { SystemError, isError } from "../../syscall/errors.ts";
 import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { explain, failedWith } from "./errors.ts";
 import type { Host } from "./host.ts";
-import { KernelSocket, bindDescriptor, kindFor, prepare } from "./socket.ts";
+import type { Job } from "./job.ts";
+import { KernelSocket, bindDescriptor, enable, kindFor, prepare } from "./socket.ts";
 
 /** How many connections may wait to be accepted, as Node has it. */
 export const DEFAULT_BACKLOG = 511;
@@ -34,6 +36,8 @@ export interface ListenOptions {
   readonly reusePort?: boolean;
 }
 
+/** Of a socket that is accepted. */
+const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 const UNSPECIFIED: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
 /** Takes connections. Close it to free its address. */
@@ -43,10 +47,10 @@ export class Listener extends KernelSocket {
     super(host, fd, undefined);
   }
 
-  /** A job of the lane's. @internal */
-  async attach(): Promise<void> {
-    await this.host.reactor.add(this.source);
-    await this.learnLocal();
+  /** @internal */
+  *attach(): Job<void> {
+    yield* this.host.reactor.add(this.source);
+    yield* this.learnLocal();
   }
 
   /**
@@ -54,39 +58,36 @@ export class Listener extends KernelSocket {
    *
    * @throws {SocketError} e.g. EMFILE: the connection waits, and may be asked for again @throws {SocketClosedError}
    */
-  async accept(): Promise<Connection> {
+  accept(): Promise<Connection> {
+    return this.job("accept", () => this.#accepting());
+  }
+
+  *#accepting(): Job<Connection> {
     const { source } = this;
+    const { lane } = this.host;
     for (;;) {
-      if (!source.readable) await source.untilReadable();
-      const connection = await this.job("accept", () => this.#take());
-      if (connection) return connection;
+      while (!source.readable) yield source.reading;
+      this.check();
+      source.readable = false;
+      lane.expectName();
+      const fd = yield lane.call(NR.accept4, this.fd, lane.name, lane.nameLength, FLAGS);
+      if (fd === -errno.EAGAIN) continue;
+      source.readable = true;
+      // One that its maker gave up is none, and there may be more behind it.
+      if (fd === -errno.ECONNABORTED) continue;
+      if (isError(fd)) throw new SystemError(fd, "accept");
+      return yield* this.#accepted(fd);
     }
   }
 
-  /** A job of the lane's. */
-  async #take(): Promise<Connection | undefined> {
-    const { source } = this;
-    const { lane, process } = this.host;
-    source.readable = false;
-    let fd: number;
-    lane.expectName();
-    try {
-      const flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
-      fd = await process.accept4(this.fd, lane.name, lane.nameLength, flags);
-    } catch (error) {
-      if (failedWith(error, errno.EAGAIN)) return undefined;
-      source.readable = true;
-      // One that its maker gave up is none, and there may be more behind it.
-      if (failedWith(error, errno.ECONNABORTED)) return undefined;
-      throw error;
-    }
-    source.readable = true;
+  *#accepted(fd: number): Job<Connection> {
+    const { lane } = this.host;
     const connection = new Connection(this.host, fd, this.#ownAddress(), lane.takeName());
     try {
-      await connection.attach();
+      yield* connection.attach();
       return connection;
     } catch (error) {
-      await process.close(fd).catch(() => {});
+      yield lane.call(NR.close, fd);
       throw error;
     }
   }
@@ -126,25 +127,14 @@ export function listen(host: Host, options: ListenOptions): Promise<Listener> {
   const isIp = local.family === "IPv4" || local.family === "IPv6";
   const context = { syscall: "listen", endpoint: local, explained: true };
   const kind = kindFor(local, SOCK_STREAM, options.protocol ?? (isIp ? IPPROTO_TCP : 0));
-  const { lane, process } = host;
-  return lane.run(() =>
-    prepare(host, kind, context, async (fd) => {
-      const set = (level: number, option: number, value: boolean) => {
-        lane.valueBytes.set([value ? 1 : 0, 0, 0, 0]);
-        return process.setsockopt(fd, level, option, lane.value, 4);
-      };
-      if (isIp) await set(SOL_SOCKET, SO_REUSEADDR, true);
-      if (reusePort) await set(SOL_SOCKET, SO_REUSEPORT, true);
-      if (local.family === "IPv6") await set(SOL_IPV6, IPV6_V6ONLY, ipv6Only);
-      try {
-        await bindDescriptor(host, fd, local);
-        await process.listen(fd, backlog);
-      } catch (error) {
-        throw explain(error, context);
-      }
-      const listener = new Listener(host, fd);
-      await listener.attach();
-      return listener;
-    }),
-  );
+  return prepare(host, kind, context, function* (fd) {
+    if (isIp) yield* enable(host, fd, SOL_SOCKET, SO_REUSEADDR);
+    if (reusePort) yield* enable(host, fd, SOL_SOCKET, SO_REUSEPORT);
+    if (local.family === "IPv6") yield* enable(host, fd, SOL_IPV6, IPV6_V6ONLY, ipv6Only);
+    yield* bindDescriptor(host, fd, local);
+    yield* host.lane.must("listen", fd, backlog);
+    const listener = new Listener(host, fd);
+    yield* listener.attach();
+    return listener;
+  });
 }

@@ -1,11 +1,11 @@
-// Readiness: one thread of a process waits, in epoll, for all of its sockets.
+// Readiness: which sockets can be read and written, as epoll tells it.
 //
 // Invariants: `readable` and `writable` of a source are hints that may be true too often, never
 // false too long: they are cleared before a call, and set by every edge that the kernel reports
-// (EPOLLET), so that an edge during the call is not lost. The thread waits only while there are
-// sources and it does not doze; else no call of this process is in the kernel.
+// (EPOLLET), so that an edge during the call is not lost. While the lane makes calls it looks for
+// events itself. Soon after, another thread of the process waits for them in the kernel, as long as
+// there are sources and it does not doze; else no call of this process is in the kernel.
 
-import type { KernelMemory } from "../../abi/calls.ts";
 import {
   EPOLLERR,
   EPOLLET,
@@ -18,11 +18,16 @@ import {
   EPOLL_CTL_ADD,
 } from "../../abi/constants/epoll.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../abi/constants/eventfd.ts";
+import { NR } from "../../abi/numbers.ts";
 import { EpollEvent } from "../../abi/structs/io.ts";
 import type { KernelBuffer } from "../../syscall/buffer.ts";
-import { DisposedError } from "../../syscall/errors.ts";
+import { DisposedError, SystemError, isError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import { SocketClosedError } from "./errors.ts";
+import { grace } from "./grace.ts";
+import { Gate } from "./job.ts";
+import type { Job, Task } from "./job.ts";
+import type { Lane, Watcher } from "./lane.ts";
 
 /** How many events one call takes; what is beyond comes with the next. */
 const MAX_EVENTS = 256;
@@ -35,22 +40,30 @@ const READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const WRITABLE = EPOLLOUT | EPOLLHUP | EPOLLERR;
 /** What stays true: there is an end or an error to be read. */
 const ENDED = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-/** Where in the memory the events end: behind them one for epoll_ctl(), and what the bell is rung with. */
+/**
+ * Where in the memory what is: events for the thread that waits, and for the lane that looks, one
+ * event for epoll_ctl(), and what the bell is rung with.
+ */
 const EVENTS_BYTES = MAX_EVENTS * EpollEvent.size;
-
-type Waiters = PromiseWithResolvers<void> | null;
+const SEEN_AT = EVENTS_BYTES;
+const INTEREST_AT = SEEN_AT + EVENTS_BYTES;
+const WORD_AT = INTEREST_AT + EpollEvent.size;
+const MEMORY_BYTES = WORD_AT + WORD_BYTES;
 
 /** One descriptor, and what is known of its readiness. */
 export class Source {
   readonly fd: number;
+  /** Its number in the kernel's set; 0 while it is in none. */
+  id = 0;
   readable = false;
   writable = false;
   /** Whether reading leads to an end or an error, however little is there. */
   ended = false;
   /** Whether the descriptor is closed by another than its socket. */
   released = false;
-  #reading: Waiters = null;
-  #writing: Waiters = null;
+  /** Opened when reading is worth a try, or writing. */
+  readonly reading = new Gate(this);
+  readonly writing = new Gate(this);
   #failed: Error | null = null;
   #closed = false;
 
@@ -68,82 +81,64 @@ export class Source {
   /** Its descriptor is no longer its own. */
   close(): void {
     this.#closed = true;
-    if (this.#reading || this.#writing) this.fail(this.failed!);
+    if (this.reading.crowded || this.writing.crowded) this.fail(this.failed!);
   }
 
-  notify(events: number): void {
+  notify(events: number, lane: Lane): void {
     if (events & ENDED) this.ended = true;
     if (events & READABLE) {
       this.readable = true;
-      this.#reading?.resolve();
-      this.#reading = null;
+      this.reading.open(lane);
     }
     if (events & WRITABLE) {
       this.writable = true;
-      this.#writing?.resolve();
-      this.#writing = null;
+      this.writing.open(lane);
     }
-  }
-
-  /** Settles when reading is worth a try. */
-  untilReadable(): Promise<void> {
-    const { failed } = this;
-    if (failed) return Promise.reject(failed);
-    if (this.readable) return Promise.resolve();
-    return (this.#reading ??= Promise.withResolvers<void>()).promise;
-  }
-
-  /** Settles when writing is worth a try. */
-  untilWritable(): Promise<void> {
-    const { failed } = this;
-    if (failed) return Promise.reject(failed);
-    if (this.writable) return Promise.resolve();
-    return (this.#writing ??= Promise.withResolvers<void>()).promise;
   }
 
   /** Reject all who wait, now and later. */
   fail(why: Error): void {
     this.#failed ??= why;
-    this.#reading?.reject(why);
-    this.#writing?.reject(why);
-    this.#reading = this.#writing = null;
+    this.reading.fail(why);
+    this.writing.fail(why);
   }
 }
 
-export class Reactor {
+export class Reactor implements Watcher {
   readonly #process: Process;
+  readonly #lane: Lane;
   readonly #epoll: number;
   /** An eventfd: to ring it ends the wait. */
   readonly #bell: number;
   readonly #memory: KernelBuffer;
-  /** The part of it where events come. */
-  readonly #events: KernelMemory;
   readonly #view: DataView;
+  readonly #address: number;
   readonly #sources = new Map<number, Source>();
   #lastId = 0;
   #waiting: Promise<void> | null = null;
   #dozing = false;
   #failed: Error | null = null;
-  /** How often the thread woke up. */
-  wakes = 0;
 
-  static async open(process: Process): Promise<Reactor> {
-    const memory = await process.buffer(EVENTS_BYTES + EpollEvent.size + WORD_BYTES);
+  static async open(lane: Lane): Promise<Reactor> {
+    const { process } = lane;
+    const memory = await process.buffer(MEMORY_BYTES);
     const epoll = await process.epoll_create1(EPOLL_CLOEXEC);
     const bell = await process.eventfd2(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    const reactor = new Reactor(process, epoll, bell, memory);
-    await reactor.#watch(bell, 0, EPOLLIN);
+    const reactor = new Reactor(lane, epoll, bell, memory);
+    await lane.run(reactor.#watch(bell, 0, EPOLLIN));
+    lane.watcher = reactor;
     return reactor;
   }
 
-  private constructor(process: Process, epoll: number, bell: number, memory: KernelBuffer) {
-    this.#process = process;
+  private constructor(lane: Lane, epoll: number, bell: number, memory: KernelBuffer) {
+    this.#process = lane.process;
+    this.#lane = lane;
     this.#epoll = epoll;
     this.#bell = bell;
     this.#memory = memory;
-    this.#events = memory.slice(0, EVENTS_BYTES);
+    this.#address = memory.address;
     this.#view = memory.view;
-    this.#view.setUint32(EVENTS_BYTES + EpollEvent.size, 1, true);
+    this.#view.setUint32(WORD_AT, 1, true);
   }
 
   /** How many descriptors are waited for. */
@@ -151,40 +146,32 @@ export class Reactor {
     return this.#sources.size;
   }
 
-  /** Wait for a descriptor as well. A job of the lane's: the memory is one. */
-  async add(source: Source): Promise<void> {
+  /** Wait for a descriptor as well. */
+  *add(source: Source): Job<void> {
     if (this.#failed) throw this.#failed;
     const id = ++this.#lastId;
+    source.id = id;
     this.#sources.set(id, source);
-    this.#ids.set(source, id);
     try {
-      await this.#watch(source.fd, id, INTEREST);
+      yield* this.#watch(source.fd, id, INTEREST);
     } catch (error) {
-      this.#forget(source);
+      this.#sources.delete(id);
       throw error;
     }
-    this.#start();
   }
 
-  readonly #ids = new WeakMap<Source, number>();
-
-  #watch(fd: number, id: number, events: number): Promise<number> {
-    const record = new EpollEvent(this.#view, EVENTS_BYTES);
-    record.events = (events | EPOLLET) >>> 0;
-    record.data = BigInt(id);
-    const memory = this.#memory.slice(EVENTS_BYTES, EpollEvent.size);
-    return this.#process.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, memory);
-  }
-
-  #forget(source: Source): void {
-    const id = this.#ids.get(source);
-    if (id !== undefined) this.#sources.delete(id);
+  *#watch(fd: number, id: number, events: number): Job<void> {
+    const view = this.#view;
+    view.setUint32(INTEREST_AT + EpollEvent.offsets.events, (events | EPOLLET) >>> 0, true);
+    view.setUint32(INTEREST_AT + EpollEvent.offsets.data, id, true);
+    const address = this.#address + INTEREST_AT;
+    yield* this.#lane.must("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, fd, address);
   }
 
   /** The descriptor is about to be closed, which takes it out of the kernel's set. */
   remove(source: Source): void {
     source.close();
-    this.#forget(source);
+    this.#sources.delete(source.id);
     if (this.#waiting && !this.#wanted) this.#ring();
   }
 
@@ -192,7 +179,7 @@ export class Reactor {
     return this.#sources.size > 0 && !this.#dozing && !this.#failed;
   }
 
-  /** Whether the thread leaves waiting to {@link poll}: so no call of it holds the program. */
+  /** Whether no thread waits, and looking is left to {@link poll}: so no call holds the program. */
   get dozing(): boolean {
     return this.#dozing;
   }
@@ -200,76 +187,92 @@ export class Reactor {
   set dozing(value: boolean) {
     if (value === this.#dozing) return;
     this.#dozing = value;
-    if (!value) this.#start();
+    if (!value) this.#wait();
     else if (this.#waiting) this.#ring();
   }
 
   #ring(): void {
-    const word = this.#memory.slice(EVENTS_BYTES + EpollEvent.size, WORD_BYTES);
+    const word = this.#memory.slice(WORD_AT, WORD_BYTES);
     // If it cannot be rung, the kernel has stopped, and the wait with it.
     this.#process.write(this.#bell, word, WORD_BYTES).catch(() => {});
   }
 
-  #start(): void {
+  // --- Waiting -------------------------------------------------------------------------------
+
+  /** The lane has paused: wait in its place, unless it goes on soon. */
+  paused(): void {
     if (this.#waiting || !this.#wanted) return;
-    this.#waiting = this.#wait();
+    const { runs } = this.#lane;
+    grace(() => {
+      if (this.#lane.runs === runs) this.#wait();
+    });
   }
 
-  async #wait(): Promise<void> {
-    try {
-      while (this.#wanted) this.#tell(await this.#look(FOREVER));
-    } catch (error) {
-      this.#fail(error as Error);
-    }
-    this.#waiting = null;
-    // It may have been wanted again after the loop's last look.
-    this.#start();
-  }
-
-  #look(timeoutMs: number): Promise<number> {
-    const events = this.#events;
-    return this.#process.epoll_pwait(
-      this.#epoll,
-      events,
-      MAX_EVENTS,
-      timeoutMs,
-      null,
-      SIGSET_BYTES,
-    );
-  }
-
-  /** Tell the sources of so many events. */
-  #tell(count: number): void {
-    this.wakes++;
-    for (let at = 0; at < count * EpollEvent.size; at += EpollEvent.size) {
-      const id = this.#view.getUint32(at + EpollEvent.offsets.data, true);
-      this.#sources.get(id)?.notify(this.#view.getUint32(at + EpollEvent.offsets.events, true));
-    }
+  #wait(): void {
+    if (this.#waiting || !this.#wanted) return;
+    const events = this.#memory.slice(0, EVENTS_BYTES);
+    this.#waiting = this.#process
+      .epoll_pwait(this.#epoll, events, MAX_EVENTS, FOREVER, null, SIGSET_BYTES)
+      .then(
+        (count) => {
+          this.#waiting = null;
+          this.#tell(0, count);
+          // It goes on to look as long as it finds something.
+          this.#lane.start();
+        },
+        (error: unknown) => {
+          this.#waiting = null;
+          this.fail(error as Error);
+        },
+      );
   }
 
   /** While it dozes: look once, without waiting. */
-  async poll(): Promise<void> {
-    if (!this.#dozing || this.#waiting || this.#failed) return;
-    this.#waiting = this.#look(0).then(
-      (count) => this.#tell(count),
-      (error: unknown) => this.#fail(error as Error),
-    );
-    await this.#waiting;
-    this.#waiting = null;
-    this.#start();
+  poll(): void {
+    if (this.#dozing && !this.#failed) this.#lane.start();
   }
 
-  #fail(why: Error): void {
+  // --- Looking -------------------------------------------------------------------------------
+
+  /** What the lane does last. */
+  look(): Task | null {
+    // Another thread waits already, and is told of everything.
+    if (this.#waiting || this.#failed || !this.#sources.size) return null;
+    return { job: this.#look(), resolve: () => {}, reject: (why) => this.fail(why) };
+  }
+
+  *#look(): Job<void> {
+    for (let count = MAX_EVENTS; count === MAX_EVENTS;) {
+      const address = this.#address + SEEN_AT;
+      count = yield this.#lane.call(NR.epoll_pwait, this.#epoll, address, MAX_EVENTS, 0);
+      if (isError(count)) throw new SystemError(count, "epoll_pwait");
+      this.#tell(SEEN_AT, count);
+    }
+  }
+
+  /** Tell the sources of so many events. */
+  #tell(at: number, count: number): void {
+    const view = this.#view;
+    for (const end = at + count * EpollEvent.size; at < end; at += EpollEvent.size) {
+      const source = this.#sources.get(view.getUint32(at + EpollEvent.offsets.data, true));
+      source?.notify(view.getUint32(at + EpollEvent.offsets.events, true), this.#lane);
+    }
+  }
+
+  /** Nothing can be waited for any more. */
+  fail(why: Error): void {
     this.#failed ??= why;
     for (const source of this.#sources.values()) source.fail(why);
     this.#sources.clear();
   }
 
-  /** Close all descriptors. Settles when the thread no longer waits, and the memory is given back. */
+  /** Close all descriptors, and the lane. Settles when no thread waits, and the memory is given back. */
   async dispose(): Promise<void> {
     const open = Array.from(this.#sources.values());
     for (const source of open) source.released = true;
-    this.#fail(new DisposedError("these sockets were disposed"));
+    const why = new DisposedError("these sockets were disposed");
+    this.fail(why);
+    await this.#lane.close(why);
     if (this.#waiting) {
       this.#ring();
       await this.#waiting;

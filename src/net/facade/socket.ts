@@ -10,16 +10,20 @@ import {
   SOL_SOCKET,
   SO_LINGER,
 } from "../../abi/constants/socket.ts";
+import { NR } from "../../abi/numbers.ts";
 import { Linger } from "../../abi/structs/socket.ts";
 import { familyOf } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { SocketClosedError, explain } from "./errors.ts";
 import type { Context } from "./errors.ts";
 import type { Host } from "./host.ts";
+import type { Job } from "./job.ts";
 import { decodeOption, encodeLinger, encodeOption, keyOf } from "./options.ts";
 import type { OptionKey, OptionName, OptionValue } from "./options.ts";
 import { Source } from "./reactor.ts";
 
+/** SO_LINGER of 0 s: what was not sent is forgotten. */
+const AT_ONCE = encodeLinger(0);
 /** No option of one number or name is longer. */
 const DEFAULT_VALUE_BYTES = 256;
 
@@ -33,33 +37,64 @@ export interface SocketKind {
   readonly protocol?: number;
 }
 
-/** A new descriptor, non-blocking. A job of the lane's. */
-export function openDescriptor(host: Host, kind: SocketKind): Promise<number> {
+/** A new descriptor, non-blocking. */
+export function openDescriptor({ lane }: Host, kind: SocketKind): Job<number> {
   const { family, type, protocol = 0 } = kind;
-  return host.process.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  return lane.must("socket", family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 }
 
-/** Make a socket, prepare it, and close it again if that fails. A job of the lane's. */
+/** Make a socket, prepare it, and close it again if that fails. */
 export async function prepare<T>(
   host: Host,
   kind: SocketKind,
   context: Context,
-  job: (fd: number) => Promise<T>,
+  job: (fd: number) => Job<T>,
 ): Promise<T> {
-  let fd = -1;
+  const { lane } = host;
+  const work = function* (): Job<T> {
+    const fd = yield* openDescriptor(host, kind);
+    try {
+      return yield* job(fd);
+    } catch (error) {
+      yield lane.call(NR.close, fd);
+      throw error;
+    }
+  };
   try {
-    fd = await openDescriptor(host, kind);
-    return await job(fd);
+    return await lane.run(work());
   } catch (error) {
-    if (fd >= 0) await host.process.close(fd).catch(() => {});
     throw explain(error, context);
   }
 }
 
-/** Give a socket an address. A job of the lane's. */
-export async function bindDescriptor(host: Host, fd: number, local: Endpoint): Promise<void> {
-  const length = host.lane.putName(local);
-  await host.process.bind(fd, host.lane.name, length);
+/** Give a socket an address. */
+export function* bindDescriptor({ lane }: Host, fd: number, local: Endpoint): Job<void> {
+  yield* lane.must("bind", fd, lane.name, lane.putName(local));
+}
+
+/** Set an option, as bytes. */
+export function* setDescriptorOption(
+  { lane }: Host,
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+): Job<void> {
+  if (value.length > lane.valueBytes.length)
+    throw new RangeError(`an option has at most ${lane.valueBytes.length} bytes`);
+  lane.valueBytes.set(value);
+  yield* lane.must("setsockopt", fd, level, option, lane.value, value.length);
+}
+
+/** Set an option that is a flag. */
+export function* enable(
+  { lane }: Host,
+  fd: number,
+  level: number,
+  option: number,
+  on = true,
+): Job<void> {
+  yield* lane.must("setsockopt", fd, level, option, lane.value, lane.putInt(Number(on)));
 }
 
 export abstract class KernelSocket implements AsyncDisposable {
@@ -94,29 +129,25 @@ export abstract class KernelSocket implements AsyncDisposable {
   }
 
   /** Do something with the descriptor, unless it is closed by then. */
-  protected job<T>(syscall: string, work: () => Promise<T>, endpoint?: Endpoint): Promise<T> {
-    return this.host.lane.run(async () => {
-      this.check();
-      try {
-        return await work();
-      } catch (error) {
-        throw explain(error, { syscall, endpoint });
-      }
-    });
+  protected async job<T>(syscall: string, work: () => Job<T>, endpoint?: Endpoint): Promise<T> {
+    try {
+      return await this.host.lane.run(this.#checked(work));
+    } catch (error) {
+      throw explain(error, { syscall, endpoint });
+    }
   }
 
-  /** Ask the kernel where the socket is. A job of the lane's. */
-  protected async learnLocal(): Promise<void> {
-    const { lane, process } = this.host;
+  *#checked<T>(work: () => Job<T>): Job<T> {
+    this.check();
+    return yield* work();
+  }
+
+  /** Ask the kernel where the socket is. */
+  protected *learnLocal(): Job<void> {
+    const { lane } = this.host;
     lane.expectName();
-    await process.getsockname(this.fd, lane.name, lane.nameLength);
+    yield* lane.must("getsockname", this.fd, lane.name, lane.nameLength);
     this.local = lane.takeName();
-  }
-
-  /** Where the socket is, asked anew. A job of the lane's. @internal */
-  async whereabouts(): Promise<Endpoint | undefined> {
-    await this.learnLocal();
-    return this.local;
   }
 
   /**
@@ -133,13 +164,9 @@ export abstract class KernelSocket implements AsyncDisposable {
   setRawOption({ level, option }: OptionKey, value: Uint8Array): Promise<void> {
     if (level === SOL_SOCKET && option === SO_LINGER)
       this.#lingers = value.subarray(Linger.offsets.l_linger).some((byte) => byte !== 0);
-    return this.job("setsockopt", async () => {
-      const { lane, process } = this.host;
-      if (value.length > lane.value.length)
-        throw new RangeError(`an option has at most ${lane.value.length} bytes`);
-      lane.valueBytes.set(value);
-      await process.setsockopt(this.fd, level, option, lane.value, value.length);
-    });
+    return this.job("setsockopt", () =>
+      setDescriptorOption(this.host, this.fd, level, option, value),
+    );
   }
 
   /**
@@ -153,12 +180,16 @@ export abstract class KernelSocket implements AsyncDisposable {
 
   /** As {@link getOption}, by numbers: at most so many bytes of it. */
   getRawOption(key: OptionKey, lengthBytes: number = DEFAULT_VALUE_BYTES): Promise<Uint8Array> {
-    return this.job("getsockopt", async () => {
-      const { lane, process } = this.host;
-      lane.expectValue(Math.min(lengthBytes, lane.value.length));
-      await process.getsockopt(this.fd, key.level, key.option, lane.value, lane.valueLength);
-      return lane.takeValue();
-    });
+    const { lane } = this.host;
+    return this.job(
+      "getsockopt",
+      function* (this: KernelSocket) {
+        lane.expectValue(Math.min(lengthBytes, lane.valueBytes.length));
+        const { level, option } = key;
+        yield* lane.must("getsockopt", this.fd, level, option, lane.value, lane.valueLength);
+        return lane.takeValue();
+      }.bind(this),
+    );
   }
 
   #keyOf(name: OptionName): OptionKey {
@@ -170,14 +201,6 @@ export abstract class KernelSocket implements AsyncDisposable {
   protected abandon(): Promise<void> {
     this.#abandoned = true;
     return this.close();
-  }
-
-  /** A job of the lane's. */
-  async #forgetUnsent(): Promise<void> {
-    const { lane, process } = this.host;
-    const value = encodeLinger(0);
-    lane.valueBytes.set(value);
-    await process.setsockopt(this.fd, SOL_SOCKET, SO_LINGER, lane.value, value.length);
   }
 
   /**
@@ -193,13 +216,21 @@ export abstract class KernelSocket implements AsyncDisposable {
     reactor.remove(this.source);
     if (this.source.released) return;
     try {
-      if (this.#abandoned) await lane.run(() => this.#forgetUnsent());
       // Only a socket that lingers waits in close(): others must not wait for it.
       if (this.#lingers && !this.#abandoned) await process.close(this.fd);
-      else await lane.run(() => process.close(this.fd));
+      else await lane.run(this.#end());
     } catch {
       // The descriptor is gone all the same: close(2), or its kernel is.
     }
+  }
+
+  *#end(): Job<void> {
+    const { lane } = this.host;
+    if (this.#abandoned) {
+      lane.valueBytes.set(AT_ONCE);
+      yield lane.call(NR.setsockopt, this.fd, SOL_SOCKET, SO_LINGER, lane.value, AT_ONCE.length);
+    }
+    yield lane.call(NR.close, this.fd);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -96,8 +96,8 @@ export class Sockets implements AsyncDisposable {
   }
 
   /** While it dozes: look once what has come. */
-  async poll(): Promise<void> {
-    await this.#host?.reactor.poll();
+  poll(): void {
+    this.#host?.reactor.poll();
   }
 
   /** All sockets fail and are closed. */

@@ -49,7 +49,7 @@ export class Holds {
   }
 
   #poll(): void {
-    if (this.#sockets.size) this.#sockets.poll().catch(() => {});
+    if (this.#sockets.size) this.#sockets.poll();
     else this.end();
   }
 
