@@ -5,7 +5,7 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, globSync, writeFileSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
+import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 
@@ -40,19 +40,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = createConnection(port, LOOPBACK);
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** Start a program that listens at a port, and wait until it does. */
+/** Start a server, and wait until it says that it is ready. */
 async function start(
   folder: Disposable & { readonly path: string },
   port: number,
@@ -66,20 +54,23 @@ async function start(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
+  const ready = Promise.withResolvers<void>();
+  const fail = (what: string) => ready.reject(new Error(`${command} ${what}: ${said}`));
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4096)));
-  child.on("error", (error) => (said += error.message));
-  const before = performance.now();
-  while (!(await answers(port))) {
-    if (child.exitCode !== null || child.pid === undefined) {
-      folder[Symbol.dispose]();
-      throw new Error(`${command} does not run: ${said}`);
-    }
-    if (performance.now() - before > PATIENCE_MS) {
-      await stop(child, folder);
-      throw new Error(`${command} does not listen: ${said}`);
-    }
-    await new Promise((go) => setTimeout(go, 20));
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said = (said + text).slice(-4096);
+      if (/ready to accept connections/i.test(said)) ready.resolve();
+    });
+  child.on("error", (error) => fail(error.message));
+  child.on("exit", () => fail("ended"));
+  const patience = setTimeout(() => fail("does not get ready"), PATIENCE_MS);
+  try {
+    await ready.promise;
+  } catch (error) {
+    await stop(child, folder);
+    throw error;
+  } finally {
+    clearTimeout(patience);
   }
   return { port, [Symbol.asyncDispose]: () => stop(child, folder) };
 }
@@ -87,7 +78,8 @@ async function start(
 async function stop(child: ChildProcess, folder: Disposable): Promise<void> {
   const ended = once(child, "exit");
   // PostgreSQL: at once, without waiting for clients. Redis: as SIGTERM.
-  if (child.exitCode === null && child.kill("SIGINT")) await ended;
+  const runs = child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  if (runs && child.kill("SIGINT")) await ended;
   folder[Symbol.dispose]();
 }
 

@@ -3,7 +3,7 @@
 // Invariant: an address is in #leases at most once. There are no more leases than addresses; when all are
 // taken, the one that was asked for least recently is given to somebody else.
 
-import { put16, put32, u32 } from "./packet.ts";
+import { put16, put32, u32 } from "./bytes.ts";
 
 /** What the stations of a network are told. */
 export interface DhcpNetwork {

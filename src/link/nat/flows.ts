@@ -1,9 +1,12 @@
-// Datagrams of guests: each port of a guest has a port of the host's, as long as it is used.
+// Datagrams of guests: each port of a guest has a port of the host's (one for each version of IP that it
+// talks to), as long as it is used.
 //
 // Invariant: #flows has at most MAX_FLOWS entries, the one that was used least recently first; a flow that
 // is taken out is closed.
 
-import type { HostDatagrams, HostSockets } from "./sockets.ts";
+import type { Address } from "./address.ts";
+import type { Place } from "./plan.ts";
+import type { HostDatagrams, HostFailure, HostSockets } from "./sockets.ts";
 
 /** Ports of guests that can be in use at once. */
 export const MAX_FLOWS = 4096;
@@ -15,14 +18,16 @@ interface Flow {
   usedMs: number;
 }
 
-/** A datagram for a guest, from an address of the host's world. */
-export type Deliver = (
-  guest: number,
-  guestPort: number,
-  bytes: Uint8Array,
-  address: string,
-  port: number,
-) => void;
+/** A port of a guest's. */
+export interface GuestPort {
+  readonly guest: Address;
+  readonly port: number;
+}
+
+/** A datagram for a guest, from somewhere in the host's world. */
+export type Deliver = (to: GuestPort, bytes: Uint8Array, from: Place) => void;
+
+const keyOf = ({ guest, port }: GuestPort): string => guest + String.fromCharCode(port);
 
 export class Flows {
   readonly #sockets: HostSockets;
@@ -41,15 +46,21 @@ export class Flows {
     return this.#flows.size;
   }
 
-  /** A datagram from a guest. */
-  send(guest: number, guestPort: number, bytes: Uint8Array, address: string, port: number): void {
-    const key = `${guest}:${guestPort}`;
+  /** A datagram from a guest; `failed` if it does not leave. */
+  send(
+    from: GuestPort,
+    bytes: Uint8Array,
+    { address, port }: Place,
+    failed: (why: HostFailure) => void,
+  ): void {
+    const version = address.includes(":") ? 6 : 4;
+    const key = keyOf(from) + version;
     const forward = this.#forwards.get(key);
-    if (forward) return forward.send(bytes, address, port);
+    if (forward) return forward.send(bytes, address, port, failed);
     const flow = this.#flows.get(key) ?? {
-      socket: this.#sockets.datagrams((answer, from, fromPort) => {
+      socket: this.#sockets.datagrams(version, (answer, address, port) => {
         flow.usedMs = performance.now();
-        this.#deliver(guest, guestPort, answer, from, fromPort);
+        this.#deliver(from, answer, { address, port });
       }),
       usedMs: 0,
     };
@@ -61,19 +72,18 @@ export class Flows {
       this.#end(oldest);
     }
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
-    flow.socket.send(bytes, address, port);
+    flow.socket.send(bytes, address, port, failed);
   }
 
   /** What comes to a port of the host goes to a guest's. Returns the port, and how to end it. */
   async forward(
-    address: string,
-    port: number,
-    guest: number,
-    guestPort: number,
+    { address, port }: Place,
+    to: GuestPort,
   ): Promise<{ port: number; close: () => void }> {
-    const key = `${guest}:${guestPort}`;
-    const socket = await this.#sockets.listenDatagrams(address, port, (bytes, from, fromPort) =>
-      this.#deliver(guest, guestPort, bytes, from, fromPort),
+    // What the guest sends from there leaves by the same port, if that is for such addresses.
+    const key = keyOf(to) + (address.includes(":") ? 6 : 4);
+    const socket = await this.#sockets.listenDatagrams(address, port, (bytes, address, port) =>
+      this.#deliver(to, bytes, { address, port }),
     );
     this.#end(key);
     this.#forwards.get(key)?.close();

@@ -1,4 +1,4 @@
-// Packets that come in fragments, put together (RFC 791, section 3.2).
+// Packets that come in fragments, put together (RFC 791, section 3.2; RFC 8200, section 4.5).
 //
 // Invariant: at most MAX_PACKETS are under way, the oldest first; none is kept for longer than TIMEOUT_MS
 // once another one comes.

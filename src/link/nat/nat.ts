@@ -1,50 +1,51 @@
 // Host NAT: a network whose way out are ordinary sockets of the host. No root, no devices.
 //
-// Guests see a network of 24 bits with a gateway, which is the host (.2), a DNS server (.3) and a DHCP
-// server (.2): the addresses that QEMU's user networking has made known. Their TCP connections end here
-// and go on as streams of the host's, their datagrams leave by ports of the host's.
+// Guests see a network of 24 bits, and one of 64 bits for IPv6, with a gateway, which is the host (.2, ::2),
+// and a DNS server (.3, ::3): the addresses that QEMU's user networking has made known. DHCP and router
+// advertisements tell them so. Their TCP connections end here and go on as streams of the host's, their
+// datagrams leave by ports of the host's.
 //
 // Invariant: a connection is in #connections from the first segment until it is forgotten; there are at
 // most MAX_CONNECTIONS.
 
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../abi/constants/in.ts";
+import { IPPROTO_TCP, IPPROTO_UDP } from "../../abi/constants/in.ts";
+import { IPPROTO_ICMPV6 } from "../../abi/constants/in6.ts";
 import {
   ETH_ALEN,
   ETH_DATA_LEN,
   ETH_MAX_MTU,
   ETH_P_ARP,
   ETH_P_IP,
+  ETH_P_IPV6,
 } from "../../abi/constants/packet.ts";
 import { VIRTIO_NET_HDR_GSO_UDP_L4 } from "../../abi/constants/virtio.ts";
 import { InvalidOptionError } from "../../machine/errors.ts";
-import { addWords, finish } from "../checksum.ts";
 import { LinkError } from "../errors.ts";
 import type { Frame } from "../frame.ts";
 import { parseMac } from "../mac.ts";
 import { complete } from "../offload.ts";
 import { Uplink } from "../uplink.ts";
 import type { UplinkOptions } from "../uplink.ts";
+import { BROADCAST, NONE, bytesOf, formatAddress, isIpv6, parseAddress } from "./address.ts";
+import type { Address } from "./address.ts";
+import { u16, u32 } from "./bytes.ts";
+import { datagramFrames, readDatagram } from "./datagram.ts";
 import { DhcpServer } from "./dhcp.ts";
 import { Flows } from "./flows.ts";
+import type { GuestPort } from "./flows.ts";
 import { Reassembly } from "./fragments.ts";
+import { MIN_MTU6, echoFrame, isEcho, quote, unreachableFrame } from "./icmp.ts";
+import type { Unreachable } from "./icmp.ts";
+import { asksForRouter, routerFrame } from "./ndp.ts";
 import { Neighbours } from "./neighbours.ts";
-import {
-  IP_BYTES,
-  TCP_BYTES,
-  datagramFrames,
-  formatIpv4,
-  packetFrame,
-  parseIpv4,
-  put16,
-  readDatagram,
-  readPacket,
-  readSegment,
-  segmentFrame,
-  u16,
-} from "./packet.ts";
-import type { Packet, Route, Segment } from "./packet.ts";
-import type { HostListener, HostSockets } from "./sockets.ts";
-import { ACK, RST, SYN, TcpConnection } from "./tcp.ts";
+import { readPacket } from "./packet.ts";
+import type { Packet } from "./packet.ts";
+import { AddressPlan } from "./plan.ts";
+import type { Place } from "./plan.ts";
+import { ACK, RST, SYN, readSegment, segmentFrame } from "./segment.ts";
+import type { Segment } from "./segment.ts";
+import type { HostFailure, HostListener, HostSockets } from "./sockets.ts";
+import { TcpConnection } from "./tcp.ts";
 import type { TcpHost } from "./tcp.ts";
 
 /** TCP connections that there can be at once; further ones are refused. */
@@ -52,27 +53,24 @@ export const MAX_CONNECTIONS = 16_384;
 /** Echo requests to the world that can wait for their answer at once. */
 const MAX_PINGS = 64;
 
-const GATEWAY_HOST = 2;
-const DNS_HOST = 3;
 const FIRST_LEASE = 15;
 const LAST_LEASE = 254;
 const MASK = 0xffffff00;
-const BROADCAST = 0xffffffff;
-const DEFAULT_NETWORK = "10.0.2.0";
 const MIN_MTU = 576;
 const DEFAULT_KEEP_ALIVE_MS = 60_000;
+/** How often guests are told of the gateway, as long as they do not ask (RFC 4861, section 6.2.1). */
+const ADVERTISE_MS = 600_000;
 const MAC = "52:55:0a:00:02:02";
 const LOOPBACK = "127.0.0.1";
-const DNS_PORT = 53;
 const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
 
-/** RFC 792. */
-const ECHO_REPLY = 0;
-const UNREACHABLE = 3;
-const UNREACHABLE_HOST = 1;
-const ECHO = 8;
-const ICMP_BYTES = 8;
+/** What a guest is told of a host that cannot be reached; nothing of a connection that is refused. */
+const UNREACHABLE: Readonly<Partial<Record<HostFailure, Unreachable>>> = {
+  unreachable: "host",
+  "no-network": "network",
+  prohibited: "prohibited",
+};
 
 /** A port of the host that leads to a guest. */
 export interface Forward {
@@ -81,7 +79,7 @@ export interface Forward {
   readonly hostAddress?: string;
   /** 0: a free one. */
   readonly hostPort: number;
-  /** The guest. Default: the first that DHCP gives an address, .15. */
+  /** The guest, by IPv4 or IPv6. Default: the first that DHCP gives an address, .15. */
   readonly guestAddress?: string;
   readonly guestPort: number;
 }
@@ -89,15 +87,17 @@ export interface Forward {
 /** Where guests want to go. */
 export interface Destination {
   readonly protocol: "tcp" | "udp" | "icmp";
-  /** An address of the host's world: that of the gateway is 127.0.0.1 here. */
+  /** An address of the host's world: those of the gateway are 127.0.0.1 and ::1 here. */
   readonly address: string;
-  /** 0 for icmp. */
+  /** 0 for icmp, which ICMPv6 is called, too. */
   readonly port: number;
 }
 
 export interface HostNatOptions extends UplinkOptions {
   /** The network of the guests, which ends in .0. Default 10.0.2.0. */
   readonly network?: string;
+  /** Their network of IPv6, of 64 bits. Default fd6c:696e:7578::; null: there is no IPv6. */
+  readonly network6?: string | null;
   /** Where DNS questions go: addresses of servers, with ports if not 53: "127.0.0.1:5353". */
   readonly nameservers: readonly string[];
   /**
@@ -105,7 +105,7 @@ export interface HostNatOptions extends UplinkOptions {
    * loopback, which they reach by the gateway's address, included.
    */
   readonly allow?: (destination: Destination) => boolean;
-  /** Bytes of a packet, 576 to 65535. Default 1500. */
+  /** Bytes of a packet, 576 to 65535; from 1280 on there is IPv6. Default 1500. */
   readonly mtu?: number;
   /** How often a guest that is silent is asked whether its connections are still there. Default 60 000. */
   readonly keepAliveMs?: number;
@@ -113,11 +113,10 @@ export interface HostNatOptions extends UplinkOptions {
 
 export class HostNat extends Uplink implements TcpHost {
   /** For its connections. */
-  readonly mss: number;
+  readonly mtu: number;
   readonly #sockets: HostSockets;
-  readonly #network: number;
-  readonly #mtu: number;
-  readonly #nameserver: { address: string; port: number } | null;
+  readonly #plan: AddressPlan;
+  readonly #mac: Uint8Array = parseMac(MAC);
   readonly #allow: (destination: Destination) => boolean;
   readonly #neighbours: Neighbours;
   readonly #connections = new Map<string, TcpConnection>();
@@ -127,66 +126,63 @@ export class HostNat extends Uplink implements TcpHost {
   readonly #listeners = new Set<HostListener>();
   readonly #keepAliveMs: number;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
+  #advertiser: ReturnType<typeof setInterval> | undefined;
   #pings = 0;
 
   /** @param sockets those of the platform: `hostNat()` of "liblinux/node" has them @throws {InvalidOptionError} */
   constructor(sockets: HostSockets, options: HostNatOptions) {
     super("nat", options);
-    const { network = DEFAULT_NETWORK, mtu = ETH_DATA_LEN } = options;
-    const address = parseIpv4(network);
-    if (address === undefined || (address & 255) !== 0)
-      throw new InvalidOptionError("network", `"${network}": it is written as ${DEFAULT_NETWORK}`);
+    const { mtu = ETH_DATA_LEN, keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
     if (!Number.isInteger(mtu) || mtu < MIN_MTU || mtu > ETH_MAX_MTU)
       throw new InvalidOptionError("mtu", `${mtu}: it is ${MIN_MTU} to ${ETH_MAX_MTU}`);
-    const { keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
     if (!(keepAliveMs > 0))
       throw new InvalidOptionError("keepAliveMs", `${keepAliveMs} is not positive`);
+    const network6 = mtu < MIN_MTU6 ? null : options.network6;
+    const plan = new AddressPlan({ ...options, network6 });
     this.#keepAliveMs = keepAliveMs;
     this.#sockets = sockets;
-    this.#network = address;
-    this.#mtu = mtu;
-    this.mss = mtu - IP_BYTES - TCP_BYTES;
-    this.#nameserver = nameserverOf(options.nameservers);
+    this.#plan = plan;
+    this.mtu = mtu;
     this.#allow = options.allow ?? (() => true);
-    this.#flows = new Flows(sockets, (guest, guestPort, bytes, from, port) =>
-      this.#deliverDatagram(guest, guestPort, bytes, from, port),
-    );
+    this.#flows = new Flows(sockets, (to, bytes, from) => this.#deliverDatagram(to, bytes, from));
+    const { own, gateway, linkLocal, isGuest } = plan;
     this.#neighbours = new Neighbours(
-      parseMac(MAC),
-      [this.#gateway, this.#dns],
-      (address) => this.#isGuest(address),
+      { mac: this.#mac, own, asks: gateway, asks6: linkLocal, isGuest },
       (frame) => this.arrived(frame),
     );
+    const number = (address: Address) => u32(bytesOf(address), 0);
     this.#dhcp = new DhcpServer({
-      server: this.#gateway,
-      router: this.#gateway,
-      dns: this.#dns,
+      server: number(gateway),
+      router: number(gateway),
+      dns: number(plan.dns),
       mask: MASK,
-      first: address + FIRST_LEASE,
-      last: address + LAST_LEASE,
+      first: number(plan.host(FIRST_LEASE)),
+      last: number(plan.host(LAST_LEASE)),
       mtu,
     });
     this.opened();
-  }
-
-  get #gateway(): number {
-    return this.#network + GATEWAY_HOST;
-  }
-
-  get #dns(): number {
-    return this.#network + DNS_HOST;
   }
 
   // --- For the application -------------------------------------------------------------------
 
   /** The gateway's address: by it, guests reach the host's loopback. */
   get gateway(): string {
-    return formatIpv4(this.#gateway);
+    return formatAddress(this.#plan.gateway);
+  }
+
+  /** The gateway's address of IPv6, by which guests reach the host's ::1. Null: there is no IPv6. */
+  get gateway6(): string | null {
+    return this.#plan.network6 === null ? null : formatAddress(this.#plan.gateway6);
   }
 
   /** The DNS server's address. */
   get dns(): string {
-    return formatIpv4(this.#dns);
+    return formatAddress(this.#plan.dns);
+  }
+
+  /** The DNS server's address of IPv6. Null: there is no IPv6. */
+  get dns6(): string | null {
+    return this.#plan.network6 === null ? null : formatAddress(this.#plan.dns6);
   }
 
   /** TCP connections that there are. */
@@ -206,23 +202,32 @@ export class HostNat extends Uplink implements TcpHost {
    */
   async forwardPort(forward: Forward): Promise<{ port: number; close: () => Promise<void> }> {
     const { protocol = "tcp", hostAddress = LOOPBACK, hostPort, guestPort } = forward;
-    const { guestAddress = formatIpv4(this.#network + FIRST_LEASE) } = forward;
-    const guest = parseIpv4(guestAddress);
-    if (guest === undefined)
-      throw new InvalidOptionError("guestAddress", `"${guestAddress}" is not an IPv4 address`);
+    const guest = this.#guestOf(forward);
     for (const [option, port] of Object.entries({ hostPort, guestPort }))
       if (!Number.isInteger(port) || port < 0 || port > 65535)
         throw new InvalidOptionError(option, `${port} is not a port`);
+    if (protocol === "udp" && isIpv6(guest) !== hostAddress.includes(":"))
+      throw new InvalidOptionError(
+        "hostAddress",
+        `"${hostAddress}": datagrams to ${formatAddress(guest)} come in by IPv${isIpv6(guest) ? 6 : 4}, too`,
+      );
     try {
       if (protocol === "udp") {
-        const { port, close } = await this.#flows.forward(hostAddress, hostPort, guest, guestPort);
+        const to = { guest, port: guestPort };
+        const place = { address: hostAddress, port: hostPort };
+        const { port, close } = await this.#flows.forward(place, to);
         return { port, close: async () => close() };
       }
-      const listener = await this.#sockets.listen(hostAddress, hostPort, (stream, from, port) => {
-        const connection = this.#connection(this.#aliasOf(from), port, guest, guestPort);
-        if (connection) connection.ask(stream);
-        else stream(NOBODY).destroy();
-      });
+      const listener = await this.#sockets.listen(
+        hostAddress,
+        hostPort,
+        (stream, address, port) => {
+          const from = this.#plan.aliasOf({ address, port }, guest);
+          const connection = this.#connection(from, { guest, port: guestPort });
+          if (connection) connection.ask(stream);
+          else stream(NOBODY).destroy();
+        },
+      );
       this.#listeners.add(listener);
       return {
         port: listener.port,
@@ -235,6 +240,19 @@ export class HostNat extends Uplink implements TcpHost {
       const problem = error instanceof Error ? error.message : String(error);
       throw new LinkError("EIO", `cannot forward port ${hostPort}: ${problem}`, error);
     }
+  }
+
+  #guestOf({ guestAddress }: Forward): Address {
+    if (guestAddress === undefined) return this.#plan.host(FIRST_LEASE);
+    const guest = parseAddress(guestAddress);
+    if (guest === undefined)
+      throw new InvalidOptionError("guestAddress", `"${guestAddress}" is not an IP address`);
+    if (!this.#plan.isGuest(guest))
+      throw new InvalidOptionError(
+        "guestAddress",
+        `"${guestAddress}" is not in the guests' network`,
+      );
+    return guest;
   }
 
   // --- The link ------------------------------------------------------------------------------
@@ -252,6 +270,7 @@ export class HostNat extends Uplink implements TcpHost {
   }
 
   protected override async release(): Promise<void> {
+    clearInterval(this.#advertiser);
     for (const connection of this.#connections.values()) connection.destroy();
     this.#flows.close();
     await Promise.all(Array.from(this.#listeners, (listener) => listener.close()));
@@ -268,15 +287,15 @@ export class HostNat extends Uplink implements TcpHost {
 
   #receive(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
     const type = u16(bytes, 2 * ETH_ALEN);
-    if (type === ETH_P_ARP) this.#neighbours.receive(bytes);
-    if (type !== ETH_P_IP) return;
+    if (type === ETH_P_ARP) this.#neighbours.receiveArp(bytes);
+    const isIp = type === ETH_P_IP || (type === ETH_P_IPV6 && this.#plan.network6 !== null);
+    if (!isIp) return;
     const packet = readPacket(bytes, unsummed);
     if (!packet) {
       this.droppedFrames++;
       return;
     }
-    if (this.#isGuest(packet.source))
-      this.#neighbours.learn(packet.source, bytes.slice(ETH_ALEN, 2 * ETH_ALEN));
+    if (this.#plan.isGuest(packet.source)) this.#neighbours.learn(packet.source, bytes, ETH_ALEN);
     if (!packet.more && packet.offset === 0) this.#packet(packet, bytes);
     else {
       const whole = this.#reassembly.add(packet);
@@ -284,58 +303,41 @@ export class HostNat extends Uplink implements TcpHost {
     }
   }
 
-  #packet(packet: Packet, frame: Uint8Array): void {
-    if (packet.protocol === IPPROTO_UDP) this.#datagram(packet, frame);
-    else if (!this.#isGuest(packet.source)) this.droppedFrames++;
-    else if (packet.protocol === IPPROTO_TCP) this.#segment(packet);
-    else if (packet.protocol === IPPROTO_ICMP) this.#icmp(packet);
+  #packet(packet: Packet, frame: Uint8Array<ArrayBuffer>): void {
+    const { protocol, source, target } = packet;
+    if (protocol === IPPROTO_ICMPV6 && isIpv6(source)) {
+      this.#neighbours.receiveNdp(packet, frame);
+      if (asksForRouter(packet)) this.#advertise();
+    }
+    if (protocol === IPPROTO_UDP && this.#configures(packet, frame)) return;
+    if (!this.#plan.isGuest(source)) {
+      if (!isIpv6(source)) this.droppedFrames++;
+    } else if (this.#plan.isForAll(target)) return;
+    else if (protocol === IPPROTO_UDP) this.#datagram(packet);
+    else if (protocol === IPPROTO_TCP) this.#segment(packet);
+    else if (isEcho(packet)) this.#echo(packet);
   }
 
-  #isGuest(address: number): boolean {
-    return (
-      (address & MASK) >>> 0 === this.#network && address !== this.#gateway && address !== this.#dns
-    );
-  }
-
-  // --- Where to ------------------------------------------------------------------------------
-
-  /** Where in the host's world a guest's target is; null if it may not go there. */
-  #translate(
-    protocol: Destination["protocol"],
-    target: number,
-    port: number,
-  ): { address: string; port: number } | null {
-    let to = { address: formatIpv4(target), port };
-    if (target === this.#gateway) to = { address: LOOPBACK, port };
-    else if (target === this.#dns) {
-      if (port !== DNS_PORT || !this.#nameserver) return null;
-      return this.#nameserver;
-    } else if (this.#isGuest(target) || target === BROADCAST || target >>> 28 >= 14) return null;
-    return this.#allow({ protocol, ...to }) ? to : null;
-  }
-
-  /** As which address guests see one of the host's world. */
-  #aliasOf(address: string): number {
-    const number = parseIpv4(address);
-    return number === undefined || number >>> 24 === 127 || this.#isGuest(number)
-      ? this.#gateway
-      : number;
+  /** Where in the host's world a guest's target is; null if it is nowhere there, or may not be. */
+  #placeOf(protocol: Destination["protocol"], target: Address, port: number): Place | null {
+    const place = this.#plan.placeOf(target, port);
+    // Questions about names are not the guest's doing.
+    if (!place || this.#plan.isDns(target)) return place;
+    return this.#allow({ protocol, ...place }) ? place : null;
   }
 
   // --- TCP -----------------------------------------------------------------------------------
 
-  /** A new connection between an address of the world's and a guest's; null if there are too many. */
+  /** A new connection between somewhere and a guest's port; null if there are too many. */
   #connection(
-    address: number,
-    port: number,
-    guest: number,
-    guestPort: number,
-    begin: Uint8Array<ArrayBuffer> | null = null,
+    { address, port }: { readonly address: Address; readonly port: number },
+    { guest, port: guestPort }: GuestPort,
+    quoted: Uint8Array<ArrayBuffer> | null = null,
   ): TcpConnection | null {
-    const key = `${guest}:${guestPort} ${address}:${port}`;
+    const key = keyOf(guest, guestPort, address, port);
     if (this.#connections.has(key) || this.#connections.size >= MAX_CONNECTIONS) return null;
     const route = { source: address, target: guest };
-    const connection = new TcpConnection(this, key, route, { port, guestPort }, begin);
+    const connection = new TcpConnection(this, key, route, { port, guestPort }, quoted);
     this.#connections.set(key, connection);
     this.#keepAlive ??= setInterval(() => {
       for (const one of this.#connections.values()) one.probe();
@@ -349,14 +351,14 @@ export class HostNat extends Uplink implements TcpHost {
       this.droppedFrames++;
       return;
     }
-    const { source, target } = packet;
-    const { sourcePort, targetPort, flags } = segment;
-    const key = `${source}:${sourcePort} ${target}:${targetPort}`;
-    const known = this.#connections.get(key);
+    const { source: guest, target: address } = packet;
+    const { sourcePort, targetPort: port, flags } = segment;
+    const known = this.#connections.get(keyOf(guest, sourcePort, address, port));
     if (known) return known.segment(segment);
     if (flags & RST) return;
-    const to = flags & SYN && !(flags & ACK) ? this.#translate("tcp", target, targetPort) : null;
-    const connection = to && this.#connection(target, targetPort, source, sourcePort, packet.begin);
+    const to = flags & SYN && !(flags & ACK) ? this.#placeOf("tcp", address, port) : null;
+    const connection =
+      to && this.#connection({ address, port }, { guest, port: sourcePort }, quote(packet));
     if (!to || !connection) return this.#refuse(packet, segment);
     connection.accept(segment, (listener) => this.#sockets.connect(to.address, to.port, listener));
   }
@@ -377,7 +379,7 @@ export class HostNat extends Uplink implements TcpHost {
   }
 
   /** For its connections. */
-  deliver(frame: Frame, guest: number): boolean {
+  deliver(frame: Frame, guest: Address): boolean {
     return this.#neighbours.send(guest, frame);
   }
 
@@ -390,25 +392,20 @@ export class HostNat extends Uplink implements TcpHost {
   }
 
   /** For its connections. */
-  unreachable({ route, begin }: TcpConnection): void {
-    if (begin) this.#unreachable(route.target, begin);
+  unreachable(guest: Address, quoted: Uint8Array<ArrayBuffer>, why: HostFailure): boolean {
+    const reason = UNREACHABLE[why];
+    if (reason) this.#unreachable(guest, quoted, reason);
+    return reason !== undefined;
   }
 
   // --- ICMP ----------------------------------------------------------------------------------
 
-  #icmp({ source, target, payload }: Packet): void {
-    if (payload.length < ICMP_BYTES || payload[0] !== ECHO) return;
-    if (finish(addWords(0, payload, 0, payload.length)) !== 0) return;
-    const reply = payload.slice();
-    reply[0] = ECHO_REPLY;
-    put16(reply, 2, 0);
-    put16(reply, 2, finish(addWords(0, reply, 0, reply.length)));
-    const answer = () => {
-      const route = { source: target, target: source };
-      this.#neighbours.send(source, packetFrame(route, IPPROTO_ICMP, reply));
-    };
-    if (target === this.#gateway || target === this.#dns) return answer();
-    const to = this.#translate("icmp", target, 0);
+  #echo(packet: Packet): void {
+    const { source, target } = packet;
+    const reply = echoFrame(packet);
+    const answer = () => void this.#neighbours.send(source, reply);
+    if (this.#plan.own.includes(target)) return answer();
+    const to = this.#placeOf("icmp", target, 0);
     if (!to || !this.#sockets.ping || this.#pings >= MAX_PINGS) return;
     this.#pings++;
     void this.#sockets
@@ -420,63 +417,69 @@ export class HostNat extends Uplink implements TcpHost {
       .finally(() => this.#pings--);
   }
 
-  /** Tell a guest that a host cannot be reached: by what it sent there. */
-  #unreachable(guest: number, begin: Uint8Array): void {
-    const message = new Uint8Array(ICMP_BYTES + begin.length);
-    message[0] = UNREACHABLE;
-    message[1] = UNREACHABLE_HOST;
-    message.set(begin, ICMP_BYTES);
-    put16(message, 2, finish(addWords(0, message, 0, message.length)));
-    const route = { source: this.#gateway, target: guest };
-    this.#neighbours.send(guest, packetFrame(route, IPPROTO_ICMP, message));
+  /** Tell a guest that what it sent did not arrive. */
+  #unreachable(guest: Address, quoted: Uint8Array<ArrayBuffer>, why: Unreachable): void {
+    const route = { source: this.#plan.gatewayOf(guest), target: guest };
+    this.#neighbours.send(guest, unreachableFrame(route, why, quoted));
+  }
+
+  // --- What guests are told of the network ---------------------------------------------------
+
+  /** Say that we are a router, now and from now on. */
+  #advertise(): void {
+    const { linkLocal: address, network6: prefix, dns6: dns } = this.#plan;
+    if (prefix === null) return;
+    const { mtu } = this;
+    const say = () =>
+      this.#neighbours.sendToAll(routerFrame({ address, mac: this.#mac, prefix, dns, mtu }));
+    say();
+    if (this.#advertiser !== undefined) return;
+    this.#advertiser = setInterval(say, ADVERTISE_MS);
+    letExit(this.#advertiser);
+  }
+
+  /** Whether a packet is for the DHCP server, which answers it. */
+  #configures(packet: Packet, frame: Uint8Array): boolean {
+    const { source, target } = packet;
+    if (target !== this.#plan.gateway && target !== BROADCAST) return false;
+    const datagram = readDatagram(packet);
+    if (datagram?.targetPort !== DHCP_SERVER_PORT || datagram.sourcePort !== DHCP_CLIENT_PORT)
+      return false;
+    const answer = this.#dhcp.answer(datagram.payload);
+    if (!answer) return true;
+    // Whoever has no address yet is reached by its station's.
+    const route = {
+      source: this.#plan.gateway,
+      target: source === NONE ? BROADCAST : source,
+    };
+    const ports = { sourcePort: DHCP_SERVER_PORT, targetPort: DHCP_CLIENT_PORT };
+    for (const reply of datagramFrames(route, ports, answer, this.mtu))
+      this.#neighbours.sendTo(frame.subarray(ETH_ALEN, 2 * ETH_ALEN), reply);
+    return true;
   }
 
   // --- UDP -----------------------------------------------------------------------------------
 
-  #datagram(packet: Packet, frame: Uint8Array): void {
+  #datagram(packet: Packet): void {
     const datagram = readDatagram(packet);
     if (!datagram) {
       this.droppedFrames++;
       return;
     }
-    const { source, target } = packet;
-    const { sourcePort, targetPort, payload } = datagram;
-    const forUs = target === this.#gateway || target === BROADCAST;
-    if (forUs && targetPort === DHCP_SERVER_PORT && sourcePort === DHCP_CLIENT_PORT) {
-      this.#answerDhcp(payload, frame.slice(ETH_ALEN, 2 * ETH_ALEN), source);
-      return;
-    }
-    if (!this.#isGuest(source)) {
-      this.droppedFrames++;
-      return;
-    }
-    const to = this.#translate("udp", target, targetPort);
-    if (to) this.#flows.send(source, sourcePort, payload, to.address, to.port);
-    else if (target !== BROADCAST && target >>> 28 < 14) this.#unreachable(source, packet.begin);
+    const { source: guest, target } = packet;
+    const { sourcePort: port, targetPort, payload } = datagram;
+    const to = this.#placeOf("udp", target, targetPort);
+    if (to)
+      this.#flows.send({ guest, port }, payload, to, (why) =>
+        this.#unreachable(guest, quote(packet), UNREACHABLE[why] ?? "port"),
+      );
+    else this.#unreachable(guest, quote(packet), this.#plan.isDns(target) ? "port" : "host");
   }
 
-  #answerDhcp(message: Uint8Array, mac: Uint8Array, source: number): void {
-    const answer = this.#dhcp.answer(message);
-    if (!answer) return;
-    // Whoever has no address yet is reached by its station's.
-    const route: Route = { source: this.#gateway, target: source === 0 ? BROADCAST : source };
-    const ports = [DHCP_SERVER_PORT, DHCP_CLIENT_PORT] as const;
-    for (const frame of datagramFrames(route, ...ports, answer, this.#mtu))
-      this.#neighbours.sendTo(mac, frame);
-  }
-
-  #deliverDatagram(
-    guest: number,
-    guestPort: number,
-    bytes: Uint8Array,
-    from: string,
-    port: number,
-  ): void {
-    const isDns = from === this.#nameserver?.address && port === this.#nameserver.port;
-    const source = isDns ? this.#dns : this.#aliasOf(from);
+  #deliverDatagram({ guest, port: targetPort }: GuestPort, bytes: Uint8Array, from: Place): void {
+    const { address: source, port: sourcePort } = this.#plan.aliasOf(from, guest);
     const route = { source, target: guest };
-    const sourcePort = isDns ? DNS_PORT : port;
-    for (const frame of datagramFrames(route, sourcePort, guestPort, bytes, this.#mtu))
+    for (const frame of datagramFrames(route, { sourcePort, targetPort }, bytes, this.mtu))
       this.#neighbours.send(guest, frame);
   }
 }
@@ -490,12 +493,11 @@ const NOBODY = {
   failed(): void {},
 };
 
-/** The first one that is of IPv4. */
-function nameserverOf(servers: readonly string[]): { address: string; port: number } | null {
-  for (const server of servers) {
-    const [address, port = String(DNS_PORT)] = server.split(":");
-    if (parseIpv4(address) !== undefined && /^\d+$/.test(port) && server.split(":").length <= 2)
-      return { address, port: Number(port) };
-  }
-  return null;
+const keyOf = (guest: Address, guestPort: number, address: Address, port: number): string =>
+  guest + String.fromCharCode(guestPort) + address + String.fromCharCode(port);
+
+/** Let a program end although a timer runs, where a runtime can. */
+function letExit(timer: unknown): void {
+  if (typeof timer === "object" && timer !== null && "unref" in timer)
+    if (typeof timer.unref === "function") timer.unref();
 }

@@ -1,7 +1,10 @@
 // What the NAT needs of its host: sockets. A platform has them, see src/platform/node/host-nat.ts.
 
-/** Why a host's socket failed, for what is told to the guest. */
-export type HostFailure = "refused" | "unreachable" | "reset";
+/**
+ * Why a host's socket failed, for what is told to the guest: ECONNREFUSED, EHOSTUNREACH (or what is most
+ * like it), ENETUNREACH, EACCES, or that a connection broke.
+ */
+export type HostFailure = "refused" | "unreachable" | "no-network" | "prohibited" | "reset";
 
 /** A connection of the host's. Bytes that are written are the stream's. */
 export interface HostStream {
@@ -30,7 +33,8 @@ export interface StreamListener {
 
 /** An end for datagrams. */
 export interface HostDatagrams {
-  send(bytes: Uint8Array, address: string, port: number): void;
+  /** `failed` is called if it could not leave; what happens to it later is not known. */
+  send(bytes: Uint8Array, address: string, port: number, failed: (why: HostFailure) => void): void;
   close(): void;
 }
 
@@ -51,8 +55,8 @@ export interface HostSockets {
     port: number,
     received: DatagramListener,
   ): Promise<HostDatagrams & { readonly port: number }>;
-  /** Any port for datagrams. What goes wrong is dropped. */
-  datagrams(received: DatagramListener): HostDatagrams;
+  /** Any port for datagrams to addresses of a version of IP. */
+  datagrams(version: 4 | 6, received: DatagramListener): HostDatagrams;
   /**
    * Listen for connections. `accept` gets each, with a way to say who listens to it, which has to be
    * called at once. Rejects if the port is taken.

@@ -7,17 +7,16 @@
 // holds the bytes from #acked on. The host's stream is paused while more than MAX_SEND_BYTES of them wait.
 // A timer runs while something is sent and not acknowledged, or while the guest has no room for what waits.
 
-import { VIRTIO_NET_HDR_GSO_TCPV4 } from "../../abi/constants/virtio.ts";
+import { VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6 } from "../../abi/constants/virtio.ts";
 import type { Frame } from "../frame.ts";
-import { segmentFrame, u16 } from "./packet.ts";
-import type { Route, Segment } from "./packet.ts";
+import { isIpv6 } from "./address.ts";
+import type { Address } from "./address.ts";
+import { u16 } from "./bytes.ts";
+import { headerBytes } from "./packet.ts";
+import type { Route } from "./packet.ts";
+import { ACK, FIN, PSH, RST, SYN, TCP_BYTES, segmentFrame } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 import type { HostFailure, HostStream, StreamListener } from "./sockets.ts";
-
-export const FIN = 0x01;
-export const SYN = 0x02;
-export const RST = 0x04;
-export const PSH = 0x08;
-export const ACK = 0x10;
 
 /** What waits for the guest, and what may wait for the host. */
 const MAX_SEND_BYTES = 1 << 20;
@@ -44,12 +43,12 @@ const MAX_PROBES = 4;
 
 /** What a connection needs of the NAT. */
 export interface TcpHost {
-  /** Largest segment that fits the link. */
-  readonly mss: number;
+  /** Bytes of a packet that fits the link. */
+  readonly mtu: number;
   /** Bring a frame to the guest. False: better wait for {@link TcpConnection.room}. */
-  deliver(frame: Frame, guest: number): boolean;
-  /** The host's end could not be reached. */
-  unreachable(connection: TcpConnection): void;
+  deliver(frame: Frame, guest: Address): boolean;
+  /** Tell the guest why what it sent did not arrive. False: that is not told so. */
+  unreachable(guest: Address, quoted: Uint8Array<ArrayBuffer>, why: HostFailure): boolean;
   /** The connection is over. */
   forget(connection: TcpConnection): void;
 }
@@ -60,9 +59,11 @@ export class TcpConnection implements StreamListener {
   readonly route: Route;
   readonly guestPort: number;
   readonly port: number;
-  /** The begin of the packet that asked for it. */
-  readonly begin: Uint8Array<ArrayBuffer> | null;
   readonly #host: TcpHost;
+  /** The largest segment that fits the link. */
+  readonly #linkMss: number;
+  /** The begin of the packet that asked for it, until it is open. */
+  #quoted: Uint8Array<ArrayBuffer> | null;
   #stream: HostStream | null = null;
   #over = false;
   /** Whether the guest has answered. */
@@ -99,20 +100,21 @@ export class TcpConnection implements StreamListener {
   #guestFinAt = -1;
   #offered = 0;
 
-  /** @param route from the NAT to the guest @param begin of the guest's packet, if it asked */
+  /** @param route from the NAT to the guest @param quoted of the guest's packet, if it asked */
   constructor(
     host: TcpHost,
     key: string,
     route: Route,
     ports: { readonly port: number; readonly guestPort: number },
-    begin: Uint8Array<ArrayBuffer> | null,
+    quoted: Uint8Array<ArrayBuffer> | null,
   ) {
     this.#host = host;
     this.key = key;
     this.route = route;
     this.port = ports.port;
     this.guestPort = ports.guestPort;
-    this.begin = begin;
+    this.#quoted = quoted;
+    this.#linkMss = host.mtu - headerBytes(route.target) - TCP_BYTES;
   }
 
   /** The guest asks for the connection; `connect` makes the host's end. */
@@ -150,6 +152,7 @@ export class TcpConnection implements StreamListener {
   opened(): void {
     if (this.#over) return;
     this.#opened = true;
+    this.#quoted = null;
     this.#send();
   }
 
@@ -178,8 +181,8 @@ export class TcpConnection implements StreamListener {
 
   failed(why: HostFailure): void {
     if (this.#over) return;
-    if (why === "unreachable" && !this.#opened) this.#host.unreachable(this);
-    else this.#reset();
+    const quoted = this.#quoted;
+    if (!quoted || !this.#host.unreachable(this.route.target, quoted, why)) this.#reset();
     this.destroy();
   }
 
@@ -259,7 +262,7 @@ export class TcpConnection implements StreamListener {
       }
       at += length;
     }
-    this.#mss = Math.min(this.#mss, this.#host.mss);
+    this.#mss = Math.min(this.#mss, this.#linkMss);
     this.#congestion = INITIAL_SEGMENTS * this.#mss;
   }
 
@@ -453,14 +456,16 @@ export class TcpConnection implements StreamListener {
       pieces,
     );
     if (pieces.reduce((sum, { length }) => sum + length, 0) > this.#mss) {
-      frame.gsoType = VIRTIO_NET_HDR_GSO_TCPV4;
+      frame.gsoType = isIpv6(this.route.target)
+        ? VIRTIO_NET_HDR_GSO_TCPV6
+        : VIRTIO_NET_HDR_GSO_TCPV4;
       frame.gsoSize = this.#mss;
     }
     return this.#host.deliver(frame, this.route.target);
   }
 
   #options(): Uint8Array {
-    const { mss } = this.#host;
+    const mss = this.#linkMss;
     const options = [OPTION_MSS, 4, mss >> 8, mss & 255];
     if (this.#scaled) options.push(OPTION_NOP, OPTION_SCALE, 3, SCALE);
     return Uint8Array.from(options);

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import type { Socket as DatagramSocket } from "node:dgram";
 import { getServers } from "node:dns";
-import { createConnection, createServer } from "node:net";
+import { createConnection, createServer, isIPv6 } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 
 import { HostNat } from "../../link/nat/nat.ts";
@@ -22,11 +22,22 @@ import type {
 /** How long a host may take to answer an echo request, in seconds. */
 const PING_SECONDS = 4;
 
+/** What is none of these is as if the host was not there. */
+const FAILURES: ReadonlyMap<string, HostFailure> = new Map([
+  ["ECONNREFUSED", "refused"],
+  ["ECONNRESET", "reset"],
+  ["EPIPE", "reset"],
+  ["ENETUNREACH", "no-network"],
+  // There is no IPv6 at all, or no address of it.
+  ["EAFNOSUPPORT", "no-network"],
+  ["EADDRNOTAVAIL", "no-network"],
+  ["EACCES", "prohibited"],
+  ["EPERM", "prohibited"],
+]);
+
 function failureOf(error: Error): HostFailure {
   const code = "code" in error ? error.code : undefined;
-  if (code === "ECONNREFUSED") return "refused";
-  if (code === "ECONNRESET" || code === "EPIPE") return "reset";
-  return "unreachable";
+  return (typeof code === "string" && FAILURES.get(code)) || "unreachable";
 }
 
 function streamOf(socket: Socket, listener: StreamListener): HostStream {
@@ -54,11 +65,17 @@ function streamOf(socket: Socket, listener: StreamListener): HostStream {
 
 function datagramsOf(socket: DatagramSocket, received: DatagramListener): HostDatagrams {
   let closed = false;
+  let told = (_why: HostFailure): void => {};
   socket.on("message", (bytes, { address, port }) => received(bytes, address, port));
-  socket.on("error", () => {});
+  // It could not even begin: what was sent is not told of by itself.
+  socket.on("error", (error) => told(failureOf(error)));
   return {
-    send: (bytes, address, port) => {
-      if (!closed) socket.send(bytes, port, address, () => {});
+    send: (bytes, address, port, failed) => {
+      told = failed;
+      if (closed) return;
+      socket.send(bytes, port, address, (error) => {
+        if (error) failed(failureOf(error));
+      });
     },
     close: () => {
       if (!closed) socket.close();
@@ -72,8 +89,8 @@ class NodeSockets implements HostSockets {
     return streamOf(createConnection({ host: address, port, allowHalfOpen: true }), listener);
   }
 
-  datagrams(received: DatagramListener): HostDatagrams {
-    return datagramsOf(createSocket("udp4"), received);
+  datagrams(version: 4 | 6, received: DatagramListener): HostDatagrams {
+    return datagramsOf(createSocket({ type: `udp${version}`, ipv6Only: version === 6 }), received);
   }
 
   async listenDatagrams(
@@ -81,7 +98,7 @@ class NodeSockets implements HostSockets {
     port: number,
     received: DatagramListener,
   ): Promise<HostDatagrams & { readonly port: number }> {
-    const socket = createSocket("udp4");
+    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
       socket.bind(port, address, resolve);
