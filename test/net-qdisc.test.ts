@@ -110,6 +110,29 @@ suite("disciplines", () => {
         },
       },
     },
+    { kind: "red", red: { limitBytes: 400_000 } },
+    {
+      kind: "red",
+      red: {
+        limitBytes: 400_000,
+        minBytes: 30_000,
+        maxBytes: 90_000,
+        probability: 0.1,
+        ecn: true,
+        noDrop: true,
+        adaptive: true,
+      },
+    },
+    { kind: "hfsc", hfsc: { defaultClass: 0x10 } },
+    {
+      kind: "ets",
+      ets: {
+        bands: 4,
+        strict: 2,
+        quantaBytes: [3000, 2000],
+        priorityMap: [3, 3, 2, 2, 1, 1, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3],
+      },
+    },
     { kind: "ingress" },
     { kind: "clsact" },
   ];
@@ -166,6 +189,16 @@ suite("disciplines", () => {
         option: "tbf.rateBytesPerSecond",
       },
     );
+    await assert.rejects(add({ kind: "red", red: { limitBytes: 400_000, burstPackets: 1 } }), {
+      option: "red.burstPackets",
+    });
+    await assert.rejects(add({ kind: "red", red: { limitBytes: 9, minBytes: 5, maxBytes: 4 } }), {
+      option: "red.minBytes",
+    });
+    await assert.rejects(add({ kind: "ets", ets: { bands: 17 } }), {
+      name: "NetlinkError",
+      code: "EINVAL",
+    });
     await assert.rejects(add({ kind: "fq", parent: "nowhere" }), { option: "parent" });
     await assert.rejects(add({ kind: "fq", fq: { initialQuantumBytes: 2 ** 31 } }), {
       code: "ERANGE",
@@ -239,6 +272,31 @@ suite("classes", () => {
     );
     await one.net.link.delete("d1");
   });
+});
+
+test("classes of hfsc and ets are read back", async () => {
+  const curve = { firstBytesPerSecond: 250_000, firstMs: 10, bytesPerSecond: 125_000 };
+  await one.net.qdisc.add("d0", { kind: "hfsc", handle: "1:", hfsc: { defaultClass: 0x10 } });
+  await one.net.trafficClass.add("d0", {
+    kind: "hfsc",
+    handle: "1:10",
+    parent: "1:",
+    hfsc: { realTime: curve, linkShare: curve, upperLimit: curve },
+  });
+  const [, leaf] = await one.net.trafficClass.list("d0");
+  assert.deepEqual(leaf?.hfsc, { realTime: curve, linkShare: curve, upperLimit: curve });
+  await one.net.qdisc.delete("d0");
+  await one.net.qdisc.add("d0", {
+    kind: "ets",
+    handle: "1:",
+    ets: { bands: 2, quantaBytes: [900] },
+  });
+  const bands = await one.net.trafficClass.list("d0");
+  assert.deepEqual(
+    bands.map(({ ets }) => ets?.quantumBytes),
+    [900, 1514],
+  );
+  await one.net.qdisc.delete("d0");
 });
 
 test("netem delays and loses what goes between two hosts", async () => {

@@ -10,7 +10,7 @@ import { AF_INET, SOCK_DGRAM } from "../src/abi/constants/socket.ts";
 import { Ifreq } from "../src/abi/structs/socket.ts";
 import { Kernel } from "../src/index.ts";
 import { DumpInterruptedError, UnknownDeviceError, net } from "../src/net/index.ts";
-import type { LinkSpec, MonitorEvent, Network } from "../src/net/index.ts";
+import type { LinkSpec, MonitorEvent, Network, NextHopSpec } from "../src/net/index.ts";
 import { IFNAMSIZ } from "../src/net/link-kinds.ts";
 import { list } from "./kernel.ts";
 import { carry, connect, end, host, listen, pair, ping, reaches } from "./net-support.ts";
@@ -353,6 +353,63 @@ suite("routes", () => {
     assert.equal(replaced?.device, "r1");
     assert.equal(replaced?.scope, "link");
     await network.route.delete({ destination: "10.21.0.0/16" });
+  });
+
+  test("next-hop objects, of which routes follow the changes", async () => {
+    await network.up("lo");
+    await network.nextHop.add({ id: 1, gateway: "10.8.0.2", device: "r0" });
+    await network.nextHop.add({ id: 2, gateway: "10.9.0.2", device: "r1" });
+    await network.nextHop.add({ id: 3, group: [{ id: 1 }, { id: 2, weight: 5 }] });
+    await network.nextHop.add({ id: 4, blackhole: true, family: "ipv6" });
+    const resilient = { buckets: 16, idleSeconds: 2, unbalancedSeconds: 0 };
+    await network.nextHop.add({ id: 5, group: [{ id: 1 }], groupType: "resilient", resilient });
+    const hops = await network.nextHop.list();
+    assert.deepEqual(
+      hops.map(({ id, gateway, device, group, blackhole }) => [
+        id,
+        gateway ?? group,
+        device,
+        blackhole,
+      ]),
+      [
+        [1, "10.8.0.2", "r0", undefined],
+        [2, "10.9.0.2", "r1", undefined],
+        [
+          3,
+          [
+            { id: 1, weight: 1 },
+            { id: 2, weight: 5 },
+          ],
+          undefined,
+          undefined,
+        ],
+        [4, undefined, undefined, true],
+        [5, [{ id: 1, weight: 1 }], undefined, undefined],
+      ],
+    );
+    assert.deepEqual(hops[4]?.resilient, resilient);
+    assert.equal(hops[3]?.family, "ipv6");
+    await network.route.add({ destination: "10.22.0.0/16", nextHopId: 3 });
+    const ways = async () => (await find("10.22.0.0/16"))?.nextHops?.map(({ gateway }) => gateway);
+    assert.deepEqual(await ways(), ["10.8.0.2", "10.9.0.2"]);
+    // What was listed can be added again as it is.
+    const listed = await find("10.22.0.0/16");
+    assert.ok(listed);
+    await network.route.delete(listed);
+    await network.route.add(listed);
+    await network.nextHop.replace({ id: 2, gateway: "10.9.0.3", device: "r1" });
+    assert.deepEqual(await ways(), ["10.8.0.2", "10.9.0.3"]);
+    await network.nextHop.delete(1);
+    assert.equal((await find("10.22.0.0/16"))?.gateway, "10.9.0.3");
+    const add = (hop: NextHopSpec) => network.nextHop.add(hop);
+    await assert.rejects(add({ id: 2, blackhole: true }), { code: "EEXIST" });
+    await assert.rejects(add({ id: 9, group: [{ id: 99 }] }), { reason: "Invalid nexthop id" });
+    await assert.rejects(add({ group: [{ id: 2, weight: 300 }] }), { code: "ERR_INVALID_OPTION" });
+    await assert.rejects(network.nextHop.replace({ blackhole: true }), { option: "id" });
+    await assert.rejects(network.nextHop.delete(99), { code: "ENOENT" });
+    for (const { id } of (await network.nextHop.list()).toReversed())
+      await network.nextHop.delete(id);
+    assert.equal(await find("10.22.0.0/16"), undefined);
   });
 
   test("IPv6, and IPv4 by a gateway of IPv6", async () => {

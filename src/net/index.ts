@@ -45,6 +45,8 @@ export type { NftElement } from "./nft/set.ts";
 export type { NftDataType } from "./nft/types.ts";
 export { net, Network, networkNamespace } from "./network.ts";
 export type { NetworkHost } from "./network.ts";
+export type { HfscOptions, ServiceCurve } from "./qdisc-hfsc.ts";
+export type { RedOptions } from "./qdisc-red.ts";
 export type { ClassSpec, Qdisc, QdiscSpec, QueueStatistics, TrafficClass } from "./qdisc.ts";
 export type {
   HtbClassOptions,

@@ -118,6 +118,10 @@ import {
   yes,
 } from "./netlink/codec.ts";
 import type { Codec } from "./netlink/codec.ts";
+import { fromProbability, toProbability } from "./probability.ts";
+import { ets, etsClass } from "./qdisc-ets.ts";
+import { hfsc, hfscClass } from "./qdisc-hfsc.ts";
+import { red } from "./qdisc-red.ts";
 
 const MAX_U32 = 0xffffffff;
 /** A tick of the packet scheduler is 2⁶ ns (PSCHED_SHIFT, include/net/pkt_sched.h). */
@@ -125,15 +129,6 @@ const TICK_NS = 64;
 const NS = 1e9;
 const NS_PER_MS = 1e6;
 const US_PER_MS = 1000;
-
-/** A part of 1, as the kernel has it: 2³² − 1 is all. */
-function toProbability(value: number, option: string): number {
-  if (!(typeof value === "number" && value >= 0 && value <= 1))
-    throw new InvalidOptionError(option, `${String(value)}: it is a number from 0 to 1`);
-  return Math.round(value * MAX_U32);
-}
-
-const fromProbability = (value: number): number => value / MAX_U32;
 
 const milliseconds = scaled(u32, US_PER_MS);
 /** A time in nanoseconds that has a sign, which none of ours has. */
@@ -742,19 +737,29 @@ export const qdiscKinds = {
   bfifo: ["bfifo", fifo],
   cake: ["cake", cake],
   codel: ["codel", codel],
+  ets: ["ets", ets],
   fq: ["fq", fq],
   fqCodel: ["fq_codel", fqCodel],
+  hfsc: ["hfsc", hfsc],
   htb: ["htb", htb],
   netem: ["netem", netem],
   pfifo: ["pfifo", fifo],
+  /** It has no options, and tells those of prio. */
+  pfifoFast: ["pfifo_fast", prio],
   pfifoHeadDrop: ["pfifo_head_drop", fifo],
   pie: ["pie", pie],
   prio: ["prio", prio],
+  red: ["red", red],
   sfq: ["sfq", sfq],
   tbf: ["tbf", tbf],
 } as const;
 
-export const classKinds = { htb: ["htb", htbClass], drr: ["drr", drrClass] } as const;
+export const classKinds = {
+  htb: ["htb", htbClass],
+  drr: ["drr", drrClass],
+  ets: ["ets", etsClass],
+  hfsc: ["hfsc", hfscClass],
+} as const;
 
 /** Those above, and these that have no options. */
 export type QdiscKind =
@@ -763,5 +768,4 @@ export type QdiscKind =
   | "drr"
   | "ingress"
   | "mq"
-  | "noqueue"
-  | "pfifo_fast";
+  | "noqueue";

@@ -120,7 +120,7 @@ export interface TrafficClass extends ClassOptions {
 
 /** A class to be added. */
 export interface ClassSpec extends ClassOptions {
-  kind: "htb" | "drr" | (string & {});
+  kind: "htb" | "drr" | "ets" | "hfsc" | (string & {});
   /** "1:10" */
   handle: string;
   /** The class or the discipline that it is in: "1:". */
