@@ -283,6 +283,8 @@ function checkNames(value: object, names: readonly string[], where: string): voi
 
 /** @throws {InvalidOptionError} */
 function parentNumber(parent: string): number {
+  // 0 is the discipline at the root, whatever its handle is.
+  if (parent === "root") return 0;
   return (SIDES.get(parent) ?? parseHandle(parent, "parent")) >>> 0;
 }
 

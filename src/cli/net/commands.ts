@@ -3,6 +3,7 @@
 import type { Command } from "./command.ts";
 import { ip, objectNamed, OBJECT_NAMES } from "./ip/index.ts";
 import type { Line } from "./lines.ts";
+import { tc } from "./tc/index.ts";
 import { unknownWord, WordError, Words } from "./words.ts";
 
 type Parse = (words: Words) => Command;
@@ -18,6 +19,11 @@ const COMMANDS: Readonly<Record<string, Known>> = {
     parse: (words) => ip(words, parseWords),
     usage: "ip [-j] [-d] [-s] [-4|-6] [-br] [-n NAME] OBJECT [VERB...]",
     about: `${OBJECT_NAMES.filter((name) => name !== "neighbor").join(", ")}; "ip" can be left out`,
+  },
+  tc: {
+    parse: tc,
+    usage: "tc [-j] [-s] [-n NAME] qdisc|class|filter [VERB...]",
+    about: "traffic control: queueing disciplines, their classes, filters",
   },
 };
 
