@@ -22,12 +22,12 @@ const layers = [
   ["kernel.ts"],
   ["image"],
   ["index.ts"],
-  ["ftp", "http"],
+  ["ftp", "hijack", "http"],
   ["cli"],
 ];
 
 /** The only ones that may name a runtime's own modules. */
-const runtimes = new Set(["platform", "ftp", "http", "cli"]);
+const runtimes = new Set(["platform", "ftp", "hijack", "http", "cli"]);
 
 interface Import {
   /** Path of the importing file from the top, such as src/fs/stat.ts. */
