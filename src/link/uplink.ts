@@ -5,7 +5,7 @@
 // #arrived, at most MAX_ARRIVED_FRAMES of it. While #blocked, frames from the port are not taken, for at
 // most STALL_MS, then dropped (#stalled), until drained().
 
-import type { LinkError } from "./errors.ts";
+import { LinkError } from "./errors.ts";
 import { Frame, MIN_FRAME_BYTES } from "./frame.ts";
 import { Jack } from "./link.ts";
 import type { JackOwner, Waiter } from "./link.ts";
@@ -155,13 +155,24 @@ export abstract class Uplink implements JackOwner, Waiter {
       this.#block();
       return false;
     }
-    if (frame.complete || this.takesOffload) this.transmit(frame);
-    else {
-      const parts = complete(frame);
-      if (parts.length === 0) this.droppedFrames++;
-      for (const bytes of parts) this.transmit(Frame.of(bytes));
+    try {
+      this.#transmit(frame);
+    } catch (error) {
+      // The sender has done nothing wrong.
+      const problem = error instanceof Error ? error.message : String(error);
+      this.fail(new LinkError("EIO", `cannot send: ${problem}`, error));
     }
     return true;
+  }
+
+  #transmit(frame: Frame): void {
+    if (frame.complete || this.takesOffload) {
+      this.transmit(frame);
+      return;
+    }
+    const parts = complete(frame);
+    if (parts.length === 0) this.droppedFrames++;
+    for (const bytes of parts) this.transmit(Frame.of(bytes));
   }
 
   /** The port's station has room. */

@@ -97,9 +97,7 @@ function socketTo(to: string | URL | WebSocket): WebSocket {
   try {
     return new WebSocket(to);
   } catch (error) {
-    throw new InvalidOptionError(
-      "to",
-      `${to}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new InvalidOptionError("to", `"${to}": it is like wss://relay.example/: ${problem}`);
   }
 }

@@ -20,6 +20,8 @@ export class CaptureFile implements CaptureSink {
   readonly #keep: number;
   readonly #paths: string[] = [];
   #file: FileHandle | null = null;
+  /** What the file has. */
+  #bytes = 0;
   #count = 0;
 
   /**
@@ -36,12 +38,22 @@ export class CaptureFile implements CaptureSink {
 
   async write(pieces: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
     this.#file ??= await this.#open();
-    const { bytesWritten } = await this.#file.writev(pieces);
-    let done = bytesWritten;
-    // Hardly ever is something left.
-    for (const piece of pieces) {
-      while (done < piece.length) done += (await this.#file.write(piece, done)).bytesWritten;
-      done -= piece.length;
+    // What has come of these pieces, and where the last one ended that came whole.
+    let done = 0;
+    let whole = this.#bytes;
+    try {
+      done = (await this.#file.writev(pieces)).bytesWritten;
+      // Hardly ever is something left.
+      for (const piece of pieces) {
+        while (done < piece.length) done += (await this.#file.write(piece, done)).bytesWritten;
+        done -= piece.length;
+        whole += piece.length;
+      }
+      this.#bytes = whole;
+    } catch (error) {
+      // A disk that is full may have room for a part of a piece, which nobody could read.
+      await this.#file.truncate(whole).catch(() => {});
+      throw error;
     }
   }
 
@@ -65,6 +77,7 @@ export class CaptureFile implements CaptureSink {
         ? this.#path
         : join(dir, `${name}.${String(number).padStart(DIGITS, "0")}${ext}`);
     this.#paths.push(path);
+    this.#bytes = 0;
     return open(path, "w");
   }
 }

@@ -9,6 +9,7 @@ import { Frame, MAX_FRAME_BYTES } from "../../link/frame.ts";
 import { FrameReader, LENGTH_BYTES } from "../../link/stream-frames.ts";
 import { Uplink } from "../../link/uplink.ts";
 import type { UplinkOptions } from "../../link/uplink.ts";
+import { checkPort } from "./ports.ts";
 
 /** Where a socket is: a port of TCP, of this machine if there is no host; or the path of a unix socket. */
 export type SocketPlace =
@@ -20,20 +21,24 @@ const LOOPBACK = "127.0.0.1";
 const nameOf = (place: SocketPlace): string =>
   "path" in place ? place.path : `${place.host ?? LOOPBACK}:${place.port}`;
 
-const optionsOf = (place: SocketPlace) =>
-  "path" in place ? { path: place.path } : { port: place.port, host: place.host ?? LOOPBACK };
+/** @throws {InvalidOptionError} */
+function optionsOf(place: SocketPlace, leastPort: 0 | 1) {
+  if ("path" in place) return { path: place.path };
+  checkPort("port", place.port, leastPort);
+  return { port: place.port, host: place.host ?? LOOPBACK };
+}
 
 export class SocketLink extends Uplink {
   readonly #socket: Socket;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
 
-  /** Connect to one that listens. @throws {LinkError} EIO if there is none */
+  /** Connect to one that listens. @throws {LinkError} EIO if there is none @throws {InvalidOptionError} */
   static async connect(place: SocketPlace, options: UplinkOptions = {}): Promise<SocketLink> {
-    const socket = createConnection(optionsOf(place));
+    const socket = createConnection(optionsOf(place, 1));
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", (error) =>
-        reject(new LinkError("EIO", `nobody listens at ${nameOf(place)}`, error)),
+        reject(new LinkError("EIO", `nobody listens at ${nameOf(place)}: ${error.message}`, error)),
       );
     });
     return new SocketLink(socket, { name: nameOf(place), ...options });
@@ -91,18 +96,19 @@ export class SocketLinkServer {
 
   /**
    * @param connected gets each link, and plugs something into its port
-   * @throws {LinkError} EIO if it cannot listen there
+   * @throws {LinkError} EIO if it cannot listen there @throws {InvalidOptionError}
    */
   static async listen(
     place: SocketPlace,
     connected: (link: SocketLink) => void,
   ): Promise<SocketLinkServer> {
+    const to = optionsOf(place, 0);
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) =>
         reject(new LinkError("EIO", `cannot listen at ${nameOf(place)}: ${error.message}`, error)),
       );
-      server.listen(optionsOf(place), resolve);
+      server.listen(to, resolve);
     });
     return new SocketLinkServer(server, connected);
   }

@@ -86,14 +86,39 @@ for (;;) {
 }
 `;
 
-const PROBLEMS: Readonly<Record<number, readonly [code: LinkErrorCode, cure: string]>> = {
-  1: ["EACCES", "only root (CAP_NET_ADMIN) may use TAP devices"],
-  2: ["ENOENT", "this system has no /dev/net/tun"],
-  13: ["EACCES", "only root (CAP_NET_ADMIN) may use TAP devices"],
-  16: ["EBUSY", "somebody else uses this device"],
-  19: ["ENOENT", "this system has no TAP devices"],
-  22: ["EINVAL", "this device is not a TAP device"],
+const NO_RIGHT = "it takes root (CAP_NET_ADMIN), or a device that root has made for this user";
+
+/** By the number of the error that the helper met. */
+const PROBLEMS: Readonly<
+  Record<number, readonly [code: LinkErrorCode, cure: (device: string) => string]>
+> = {
+  1: ["EACCES", (device) => `${NO_RIGHT}: ip tuntap add dev ${device} mode tap user NAME`],
+  2: ["ENOENT", () => "this system has no /dev/net/tun: load the module tun, or make the device"],
+  13: ["EACCES", () => "the rights of /dev/net/tun do not let this user open it: it takes root"],
+  16: ["EBUSY", (device) => `somebody else uses ${device}: choose another name`],
+  19: ["ENOENT", () => "this system has no TAP devices: its kernel lacks CONFIG_TUN"],
+  22: ["EINVAL", (device) => `${device} is not, and cannot be, a TAP device: choose another name`],
 };
+
+/** What `ip netns exec` complains about when it cannot begin. */
+const NETNS_PROBLEMS: readonly (readonly [
+  what: RegExp,
+  code: LinkErrorCode,
+  problem: (netns: string) => string,
+])[] = [
+  [
+    /No such file/,
+    "ENOENT",
+    (netns) => `there is no network namespace "${netns}": ip netns add ${netns} makes it`,
+  ],
+  [
+    /not permitted|Permission denied/,
+    "EACCES",
+    (netns) => `only root (CAP_SYS_ADMIN) may enter the network namespace "${netns}"`,
+  ],
+];
+
+const isName = (name: string): boolean => /^[^\s/]+$/.test(name) && !/^\.\.?$/.test(name);
 
 type Helper = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -101,6 +126,7 @@ export class TapLink extends Uplink {
   readonly #helper: Helper;
   readonly #reader = new FrameReader(HEADER_BYTES + MAX_FRAME_BYTES);
   readonly #answer = Promise.withResolvers<void>();
+  readonly #options: TapLinkOptions;
   #open = false;
   #complaint = "";
 
@@ -110,15 +136,20 @@ export class TapLink extends Uplink {
    */
   static async open(options: TapLinkOptions): Promise<TapLink> {
     const { device, netns } = options;
-    if (!/^[^\s/]+$/.test(device) || Buffer.byteLength(device) > MAX_NAME_BYTES)
+    if (!isName(device) || Buffer.byteLength(device) > MAX_NAME_BYTES)
       throw new InvalidOptionError(
         "device",
         `"${device}": 1 to ${MAX_NAME_BYTES} bytes, no spaces or slashes`,
       );
-    const command = ["perl", "-e", HELPER, device];
+    if (netns !== undefined && !isName(netns))
+      throw new InvalidOptionError("netns", `"${netns}": a name without spaces or slashes`);
+    const command = ["perl", "-e", HELPER, "--", device];
     if (netns !== undefined) command.unshift("ip", "netns", "exec", netns);
     const [program, ...rest] = command;
-    const link = new TapLink(spawn(program, rest, { stdio: ["pipe", "pipe", "pipe"] }), options);
+    // In English, as what the program complains about is looked at.
+    const env = { ...process.env, LC_ALL: "C" };
+    const helper = spawn(program, rest, { env, stdio: ["pipe", "pipe", "pipe"] });
+    const link = new TapLink(helper, options);
     try {
       await link.#answer.promise;
     } catch (error) {
@@ -132,6 +163,7 @@ export class TapLink extends Uplink {
   private constructor(helper: Helper, options: TapLinkOptions) {
     super(options.device, options);
     this.#helper = helper;
+    this.#options = options;
     helper.stdout.on("data", (piece) => this.#read(piece));
     helper.stderr.on("data", (text) => {
       this.#complaint = `${this.#complaint}${text}`.slice(0, 1000);
@@ -139,16 +171,33 @@ export class TapLink extends Uplink {
     helper.stdin.on("drain", () => this.drained());
     // Whoever hears of the end of the helper hears of this, too.
     helper.stdin.on("error", () => {});
-    helper.on("error", (error) => this.#over(`cannot run ${helper.spawnfile}: ${error.message}`));
-    helper.on("close", (code) =>
-      this.#over(this.#complaint.trim() || `the helper for ${options.device} ended: ${code}`),
+    helper.on("error", (error) => this.#over(this.#notRun(error)));
+    helper.on("close", (code, signal) => this.#over(this.#whyEnded(code ?? signal)));
+  }
+
+  #over(error: LinkError): void {
+    if (this.#open) this.fail(error);
+    else this.#answer.reject(error);
+  }
+
+  #notRun(error: Error): LinkError {
+    const { spawnfile } = this.#helper;
+    return new LinkError(
+      "ENOTSUP",
+      `TAP devices need the program ${spawnfile}, which cannot be run here: ${error.message}`,
+      error,
     );
   }
 
-  #over(problem: string): void {
-    const error = new LinkError(this.#open ? "EIO" : "ENOTSUP", problem);
-    this.#answer.reject(error);
-    this.fail(error);
+  #whyEnded(how: number | string | null): LinkError {
+    const { device, netns } = this.#options;
+    const complaint = this.#complaint.trim();
+    const problem = complaint || `the helper for ${device} was ended: ${how}`;
+    if (this.#open) return new LinkError("EIO", problem);
+    if (netns !== undefined)
+      for (const [what, code, said] of NETNS_PROBLEMS)
+        if (what.test(complaint)) return new LinkError(code, said(netns));
+    return new LinkError("ENOTSUP", problem);
   }
 
   #read(piece: Uint8Array): void {
@@ -170,9 +219,10 @@ export class TapLink extends Uplink {
       this.#answer.resolve();
       return;
     }
-    const [code, cure] = PROBLEMS[parseInt(answer, 10)] ?? ["EIO", "see the host's log"];
+    const { device } = this.#options;
+    const [code, cure] = PROBLEMS[parseInt(answer, 10)] ?? ["EIO", () => "see the host's log"];
     const problem = answer.slice(answer.indexOf(" ") + 1);
-    this.#answer.reject(new LinkError(code, `TAP device: ${problem}: ${cure}`));
+    this.#over(new LinkError(code, `TAP device ${device}: ${problem}: ${cure(device)}`));
   }
 
   #receive(bytes: Uint8Array<ArrayBuffer>): boolean {

@@ -3,12 +3,14 @@
 
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
-import { isIPv6 } from "node:net";
+import { lookup } from "node:dns/promises";
+import { SocketAddress } from "node:net";
 
 import { LinkError } from "../../link/errors.ts";
 import { Frame, MAX_FRAME_BYTES } from "../../link/frame.ts";
 import { Uplink } from "../../link/uplink.ts";
 import type { UplinkOptions } from "../../link/uplink.ts";
+import { checkPort } from "./ports.ts";
 
 export interface UdpLinkOptions extends UplinkOptions {
   /** The other end; datagrams from elsewhere are dropped. */
@@ -27,22 +29,25 @@ export class UdpLink extends Uplink {
   readonly #port: number;
   #underway = 0;
 
-  /** @throws {LinkError} EIO if the local address is not there or taken */
+  /**
+   * @throws {LinkError} EIO if there is no such host, or the local address is not there or taken
+   * @throws {InvalidOptionError} for a port that is none
+   */
   static async open(options: UdpLinkOptions): Promise<UdpLink> {
-    const { host = LOOPBACK, port } = options.remote;
-    const socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
-    const { local = {} } = options;
+    const { remote, local = {} } = options;
+    checkPort("remote.port", remote.port, 1);
+    checkPort("local.port", local.port ?? 0, 0);
+    const { address: host, family } = await resolve(remote.host ?? LOOPBACK);
+    const socket = createSocket(family === 6 ? "udp6" : "udp4");
     const address = local.host ?? (host === LOOPBACK ? LOOPBACK : undefined);
-    await new Promise<void>((resolve, reject) => {
-      socket.once("error", (error) =>
-        reject(new LinkError("EIO", `no datagrams at ${address}:${local.port}: ${error.message}`)),
-      );
-      socket.bind(
-        { port: local.port ?? 0, ...(address === undefined ? {} : { address }) },
-        resolve,
-      );
+    await new Promise<void>((bound, reject) => {
+      socket.once("error", ({ message }) => {
+        socket.close();
+        reject(new LinkError("EIO", `cannot be at the local address: ${message}`));
+      });
+      socket.bind({ port: local.port ?? 0, ...(address === undefined ? {} : { address }) }, bound);
     });
-    return new UdpLink(socket, host, port, options);
+    return new UdpLink(socket, host, remote.port, options);
   }
 
   private constructor(socket: Socket, host: string, port: number, options: UplinkOptions) {
@@ -88,5 +93,18 @@ export class UdpLink extends Uplink {
 
   protected override release(): Promise<void> {
     return new Promise((resolve) => this.#socket.close(() => resolve()));
+  }
+}
+
+/** The address of a host, as datagrams say where they come from. @throws {LinkError} EIO */
+async function resolve(host: string): Promise<{ address: string; family: number }> {
+  try {
+    const { address, family } = await lookup(host);
+    const scoped = address.includes("%");
+    if (family !== 6 || scoped) return { address, family };
+    return { address: new SocketAddress({ address, family: "ipv6" }).address, family };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new LinkError("EIO", `there is no host "${host}": ${problem}`, error);
   }
 }
