@@ -165,3 +165,53 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | undefined {
     packetType: record.sll_pkttype,
   };
 }
+
+// IPv4, which is most of it, without a view or a text in between.
+
+const ZERO = 48;
+const DOT = 46 - ZERO;
+
+/** The address as one number, or −1 if it is not as the kernel writes it. */
+function ipv4Number(text: string): number {
+  let [whole, part, digits, dots] = [0, 0, 0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (digit === DOT && digits) {
+      whole = whole * 256 + part;
+      part = digits = 0;
+      dots++;
+    } else if (digit >= 0 && digit <= 9 && (part || !digits)) {
+      part = part * 10 + digit;
+      digits++;
+    } else return -1;
+    if (part > 255) return -1;
+  }
+  return dots === 3 && digits ? whole * 256 + part : -1;
+}
+
+/** Write an endpoint's struct sockaddr into memory that has room for any. @returns its length */
+export function putEndpoint(view: DataView, at: number, endpoint: Endpoint): number {
+  const number = endpoint.family === "IPv4" ? ipv4Number(endpoint.address) : -1;
+  if (number < 0) {
+    const bytes = encodeEndpoint(endpoint);
+    new Uint8Array(view.buffer, view.byteOffset + at, bytes.length).set(bytes);
+    return bytes.length;
+  }
+  const { sin_family, sin_port, sin_addr } = SockaddrIn.offsets;
+  view.setUint32(at + sin_addr + 4, 0);
+  view.setUint32(at + sin_addr + 8, 0);
+  view.setUint16(at + sin_family, AF_INET, true);
+  view.setUint16(at + sin_port, (endpoint as IpEndpoint).port);
+  view.setUint32(at + sin_addr, number);
+  return SockaddrIn.size;
+}
+
+/** The endpoint that the kernel wrote, in so many bytes. */
+export function takeEndpoint(view: DataView, at: number, length: number): Endpoint | undefined {
+  if (length !== SockaddrIn.size || view.getUint16(at, true) !== AF_INET)
+    return decodeEndpoint(new Uint8Array(view.buffer, view.byteOffset + at, length));
+  const { sin_port, sin_addr } = SockaddrIn.offsets;
+  const number = view.getUint32(at + sin_addr);
+  const address = `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+  return { family: "IPv4", address, port: view.getUint16(at + sin_port) };
+}

@@ -9,7 +9,38 @@ const TICKS = 4;
 const { process } = globalThis as { process?: { nextTick?: Later } };
 const later: Later = process?.nextTick ?? queueMicrotask;
 
-/** Call back when the application has had its chance to go on: before the event loop turns. */
-export function grace(callback: () => void, ticks = TICKS): void {
-  later(ticks > 1 ? () => grace(callback, ticks - 1) : callback);
+/** Calls back when the application had its chance to go on, though before the event loop turns. */
+export class Grace {
+  readonly #ended: () => void;
+  #left = 0;
+  #counting = false;
+
+  constructor(ended: () => void) {
+    this.#ended = ended;
+  }
+
+  /** It begins, or begins anew. */
+  begin(): void {
+    this.#left = TICKS;
+    if (this.#counting) return;
+    this.#counting = true;
+    later(this.#count);
+  }
+
+  /** It is over, and nobody is called. */
+  cancel(): void {
+    this.#left = 0;
+  }
+
+  readonly #count = (): void => {
+    if (this.#left > 1) {
+      this.#left--;
+      later(this.#count);
+      return;
+    }
+    this.#counting = false;
+    if (!this.#left) return;
+    this.#left = 0;
+    this.#ended();
+  };
 }

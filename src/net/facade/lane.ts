@@ -17,7 +17,7 @@ import { CallWords } from "../../syscall/series.ts";
 import type { Series } from "../../syscall/series.ts";
 import { asBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
-import { decodeEndpoint, encodeEndpoint } from "./endpoint.ts";
+import { putEndpoint, takeEndpoint } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Gate, Job, Task } from "./job.ts";
 
@@ -38,7 +38,9 @@ const MEMORY_BYTES = VALUE_LENGTH_AT + LENGTH_BYTES;
 export interface Watcher {
   /** No job is left: a last one, that may find more of them, or null. */
   look(): Task | null;
-  /** The thread pauses. */
+  /** The thread goes on. */
+  started(): void;
+  /** It pauses. */
   paused(): void;
 }
 
@@ -57,15 +59,12 @@ export class Lane implements Series {
   #closed: Error | null = null;
   #closing: (() => void) | null = null;
   watcher: Watcher | null = null;
-  /** How often the thread began. */
-  runs = 0;
   /** What is sent, or was received: {@link DATA_BYTES}. */
   readonly data: number;
   readonly dataBytes: Bytes;
   /** A socket's address, and the length of it. */
   readonly name: number;
   readonly nameLength: number;
-  readonly #nameBytes: Uint8Array;
   /** An option's value, and the length of it. */
   readonly value: number;
   readonly valueBytes: Uint8Array;
@@ -86,7 +85,6 @@ export class Lane implements Series {
     this.value = address + VALUE_AT;
     this.valueBytes = bytes.subarray(VALUE_AT, VALUE_AT + VALUE_BYTES);
     this.name = address + NAME_AT;
-    this.#nameBytes = bytes.subarray(NAME_AT, NAME_AT + NAME_BYTES);
     this.nameLength = address + NAME_LENGTH_AT;
     this.valueLength = address + VALUE_LENGTH_AT;
   }
@@ -116,7 +114,7 @@ export class Lane implements Series {
     if (this.#busy || this.#closed) return;
     this.#busy = true;
     this.#looked = false;
-    this.runs++;
+    this.watcher?.started();
     this.process.series(this);
   }
 
@@ -195,9 +193,7 @@ export class Lane implements Series {
 
   /** Write an address into {@link name}. @returns its length */
   putName(endpoint: Endpoint): number {
-    const bytes = encodeEndpoint(endpoint);
-    this.#nameBytes.set(bytes);
-    return bytes.length;
+    return putEndpoint(this.#view, NAME_AT, endpoint);
   }
 
   /** Let the kernel write an address into {@link name}. */
@@ -208,7 +204,7 @@ export class Lane implements Series {
   /** The address that it wrote. */
   takeName(): Endpoint | undefined {
     const length = this.#view.getUint32(NAME_LENGTH_AT, true);
-    return decodeEndpoint(this.#nameBytes.subarray(0, Math.min(length, NAME_BYTES)));
+    return takeEndpoint(this.#view, NAME_AT, Math.min(length, NAME_BYTES));
   }
 
   /** Write an int into {@link value}. @returns its length */

@@ -24,7 +24,7 @@ import type { KernelBuffer } from "../../syscall/buffer.ts";
 import { DisposedError, SystemError, isError } from "../../syscall/errors.ts";
 import type { Process } from "../../syscall/process.ts";
 import { SocketClosedError } from "./errors.ts";
-import { grace } from "./grace.ts";
+import { Grace } from "./grace.ts";
 import { Gate } from "./job.ts";
 import type { Job, Task } from "./job.ts";
 import type { Lane, Watcher } from "./lane.ts";
@@ -116,6 +116,7 @@ export class Reactor implements Watcher {
   readonly #sources = new Map<number, Source>();
   #lastId = 0;
   #waiting: Promise<void> | null = null;
+  readonly #grace = new Grace(() => this.#wait());
   #dozing = false;
   #failed: Error | null = null;
 
@@ -202,10 +203,12 @@ export class Reactor implements Watcher {
   /** The lane has paused: wait in its place, unless it goes on soon. */
   paused(): void {
     if (this.#waiting || !this.#wanted) return;
-    const { runs } = this.#lane;
-    grace(() => {
-      if (this.#lane.runs === runs) this.#wait();
-    });
+    this.#grace.begin();
+  }
+
+  /** It goes on. */
+  started(): void {
+    this.#grace.cancel();
   }
 
   #wait(): void {
