@@ -7,11 +7,11 @@ import { basename } from "node:path";
 import { suite, test } from "node:test";
 
 import { rejection } from "./kernel.ts";
-import { IP_VERSIONS, configFor } from "./packetdrill/config.ts";
+import { IP_VERSIONS } from "./packetdrill/config.ts";
 import { ScriptError } from "./packetdrill/errors.ts";
 import { EXPECTED_FAILURES } from "./packetdrill/expected.ts";
 import { runScript } from "./packetdrill/run.ts";
-import { kernelScripts } from "./packetdrill/source.ts";
+import { configOf, kernelScripts } from "./packetdrill/source.ts";
 
 const scripts = kernelScripts();
 const script = (name: string) => scripts.find((path) => basename(path) === `${name}.pkt`)!;
@@ -21,11 +21,11 @@ suite("the kernel's packetdrill scripts", () => {
 
   test("are there", () => {
     assert.ok(scripts.length >= 20, `${scripts.length} scripts`);
-    const names = scripts.flatMap((path) =>
-      IP_VERSIONS.map((version) => `${basename(path)} (${version})`),
+    const names = new Set(
+      scripts.flatMap((path) => IP_VERSIONS.map((version) => `${basename(path)} (${version})`)),
     );
     assert.deepEqual(
-      [...EXPECTED_FAILURES.keys()].filter((name) => !names.includes(name)),
+      [...EXPECTED_FAILURES.keys()].filter((name) => !names.has(name)),
       [],
     );
   });
@@ -35,7 +35,7 @@ suite("the kernel's packetdrill scripts", () => {
       const name = `${basename(path)} (${version})`;
       const reason = EXPECTED_FAILURES.get(name);
       test(`${name}${reason === undefined ? "" : ` fails: ${reason}`}`, async () => {
-        const run = runScript(path, { config: configFor(version) });
+        const run = runScript(path, { config: configOf(path, version) });
         if (reason !== undefined) {
           await assert.rejects(run, ScriptError);
           totals.failedAsExpected++;
@@ -206,7 +206,7 @@ suite("a script that says something else fails", () => {
       const at = text.indexOf(from);
       assert.ok(at >= 0, `${file} has ${from}`);
       const changed = text.slice(0, at) + to + text.slice(at + from.length);
-      const error = await rejection(runScript(path, { text: changed }));
+      const error = await rejection(runScript(path, { config: configOf(path, "ipv4"), text: changed }));
       assert.ok(error instanceof ScriptError, String(error));
       assert.match(error.message, says);
       const [place] = error.message.split(": ", 1);

@@ -1,6 +1,7 @@
 // The system calls of scripts: arguments laid out, the call made, what comes back held against the script.
 
 import type { KernelMemory } from "../../src/abi/calls.ts";
+import { AT_FDCWD } from "../../src/abi/constants/fcntl.ts";
 import { IPPROTO_ICMP, IPPROTO_UDP } from "../../src/abi/constants/in.ts";
 import { IPPROTO_ICMPV6 } from "../../src/abi/constants/in6.ts";
 import { FIONREAD } from "../../src/abi/constants/ioctl.ts";
@@ -14,7 +15,7 @@ import type { Process } from "../../src/syscall/process.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Protocol } from "./endpoint.ts";
 import { Mismatch } from "./errors.ts";
-import type { Room } from "./room.ts";
+import type { Piece, Room } from "./room.ts";
 import type { CallEvent, Expression } from "./script.ts";
 import {
   addressFrom,
@@ -46,8 +47,13 @@ export interface CallHost {
   readonly descriptors: Map<number, number>;
   /** Sockets by the script's descriptors. */
   readonly endpoints: Map<number, Endpoint>;
-  /** A socket begins to listen, or to connect: packets are its own from now on. */
+  /** When the script began: the time of day by the kernel's clock, in ms; and how exact it is. */
+  readonly startMs: number;
+  toleranceNs(): number;
+  /** A socket is there: packets are its own from now on. */
+  created(endpoint: Endpoint): void;
   listening(endpoint: Endpoint): void;
+  disconnecting(endpoint: Endpoint): void;
   connecting(endpoint: Endpoint, address: Uint8Array, port: number): void;
   /** A connection is accepted. @param port of the other end */
   accepted(scriptFd: number, port: number): void;
@@ -140,9 +146,16 @@ const EMPTY = () => ({
 function name(host: CallHost, event: CallEvent, fd: number): number {
   const script = event.result.kind === "ellipsis" ? fd : numberOf(event.result);
   if (script < 0) return script;
-  if (host.descriptors.has(script)) throw new Mismatch(`descriptor ${script} is in use already`);
+  if (host.descriptors.has(script) && !event.name.startsWith("accept"))
+    throw new Mismatch(`duplicate fd ${script} in script`);
   host.descriptors.set(script, fd);
   return script;
+}
+
+function addEndpoint(host: CallHost, script: number, protocol: Protocol): void {
+  const endpoint = new Endpoint(protocol, EMPTY(), script);
+  host.endpoints.set(script, endpoint);
+  host.created(endpoint);
 }
 
 async function socket(args: Arguments, host: CallHost, event: CallEvent): Promise<Done> {
@@ -151,8 +164,7 @@ async function socket(args: Arguments, host: CallHost, event: CallEvent): Promis
   const protocol = args.number(2);
   const fd = await host.process.socket(domain, args.number(1), protocol);
   const script = name(host, event, fd);
-  if (domain === AF_INET || domain === AF_INET6)
-    host.endpoints.set(script, new Endpoint(protocolOf(protocol), EMPTY(), script));
+  if (domain === AF_INET || domain === AF_INET6) addEndpoint(host, script, protocolOf(protocol));
   return { result: "descriptor" };
 }
 
@@ -190,10 +202,20 @@ async function accept(args: Arguments, host: CallHost, event: CallEvent): Promis
 
 async function connect(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(3);
+  if (args.at(1).kind === "word") return disconnect(args, host);
   const { address, port } = addressAt(args, 1, host.connectTo);
   const endpoint = args.endpoint();
   if (endpoint) host.connecting(endpoint, address, port);
   const bytes = socketAddress(address, port);
+  return { result: await host.process.connect(args.fd(), bytes, bytes.length) };
+}
+
+/** `connect(4, AF_UNSPEC, ...)` */
+async function disconnect(args: Arguments, host: CallHost): Promise<Done> {
+  const endpoint = args.endpoint();
+  if (endpoint) host.disconnecting(endpoint);
+  const bytes = socketAddress(new Uint8Array(4), 0);
+  new DataView(bytes.buffer).setUint16(0, args.number(1), true);
   return { result: await host.process.connect(args.fd(), bytes, bytes.length) };
 }
 
@@ -211,10 +233,22 @@ async function close(args: Arguments, host: CallHost): Promise<Done> {
 
 // --- Reading and writing ---------------------------------------------------------------------------
 
+/** Whether a buffer is none: 0 or NULL. */
+function isNull(what: Expression): boolean {
+  return (what.kind === "number" || what.kind === "word") && numberOf(what) === 0;
+}
+
+/** Where what is read goes. */
+async function target(args: Arguments, index: number, host: CallHost): Promise<KernelMemory> {
+  const length = args.number(index + 1);
+  return isNull(args.at(index)) ? { address: 0, length } : host.room.take(length);
+}
+
 /** What is to be sent: zeroes, or what the script says. */
 async function contents(args: Arguments, index: number, host: CallHost): Promise<KernelMemory> {
   const what = args.at(index);
   const length = args.number(index + 1);
+  if (isNull(what)) return { address: 0, length };
   if (what.kind !== "string") return host.room.zeroes(length);
   return host.room.take(length, new TextEncoder().encode(what.value).subarray(0, length));
 }
@@ -251,13 +285,13 @@ async function sendto(args: Arguments, host: CallHost): Promise<Done> {
 
 async function read(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(3);
-  const bytes = await host.room.take(args.number(2));
+  const bytes = await target(args, 1, host);
   return { result: await host.process.read(args.fd(), bytes, bytes.length) };
 }
 
 async function recv(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(4, 6);
-  const bytes = await host.room.take(args.number(2));
+  const bytes = await target(args, 1, host);
   const { process } = host;
   return {
     result: await process.recvfrom(args.fd(), bytes, bytes.length, args.number(3), null, null),
@@ -371,7 +405,22 @@ function controlsIn(bytes: Uint8Array): Control[] {
 
 const ERROR_FIELDS = ["ee_errno", "ee_origin", "ee_type", "ee_code", "ee_info", "ee_data"] as const;
 
-function verifyControlData(expected: Expression, data: Uint8Array): void {
+/** A time of the kernel's clock, which scripts count from their beginning. */
+function verifyTimestamp(expected: Expression, view: DataView, host: CallHost): void {
+  // Three struct timespec, the first of which is software's; in the old form with 32 bits each.
+  const old = view.byteLength < 3 * KernelTimespec.size;
+  const seconds = old ? view.getInt32(0, true) : Number(view.getBigInt64(0, true));
+  const rest = old ? view.getInt32(4, true) : Number(view.getBigInt64(8, true));
+  const actual = seconds * 1e9 + rest - host.startMs * 1e6;
+  const wanted =
+    numberOf(fieldOf(expected, "scm_sec")) * 1e9 + numberOf(fieldOf(expected, "scm_nsec"));
+  if (Math.abs(actual - wanted) > host.toleranceNs())
+    throw new Mismatch(
+      `Bad timestamp: expected: ${(wanted / 1e9).toFixed(9)} vs actual: ${(actual / 1e9).toFixed(9)} sec`,
+    );
+}
+
+function verifyControlData(expected: Expression, data: Uint8Array, host: CallHost): void {
   if (expected.kind === "record" && expected.fields.has("ee_errno")) {
     const actual = SockExtendedErr.from(data);
     for (const field of ERROR_FIELDS) {
@@ -379,12 +428,17 @@ function verifyControlData(expected: Expression, data: Uint8Array): void {
     }
     return;
   }
-  if (expected.kind === "record" && expected.fields.has("scm_sec")) return;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
+  if (expected.kind === "record" && expected.fields.has("scm_sec"))
+    return verifyTimestamp(expected, view, host);
   expectEqual("cmsg_data", expected, data.length >= 4 ? view.getInt32(0, true) : data[0]);
 }
 
-function verifyControls(expected: readonly Expression[], actual: readonly Control[]): void {
+function verifyControls(
+  expected: readonly Expression[],
+  actual: readonly Control[],
+  host: CallHost,
+): void {
   if (expected.length !== actual.length) {
     const got = actual.map(({ level, type }) => `{cmsg_level=${level}, cmsg_type=${type}}`);
     throw new Mismatch(
@@ -395,7 +449,7 @@ function verifyControls(expected: readonly Expression[], actual: readonly Contro
     const { level, type, data } = actual[index];
     expectEqual("cmsg_level", fieldOf(message, "cmsg_level"), level);
     expectEqual("cmsg_type", fieldOf(message, "cmsg_type"), type);
-    verifyControlData(fieldOf(message, "cmsg_data"), data);
+    verifyControlData(fieldOf(message, "cmsg_data"), data, host);
   }
 }
 
@@ -423,7 +477,7 @@ async function recvmsg(args: Arguments, host: CallHost): Promise<Done> {
       expectEqual("msg_flags", fieldOf(message, "msg_flags"), told.msg_flags);
       if (!controls) return;
       const bytes = control.bytes.subarray(0, told.msg_controllen);
-      verifyControls(itemsOf(controls), controlsIn(bytes));
+      verifyControls(itemsOf(controls), controlsIn(bytes), host);
     },
   };
 }
@@ -596,7 +650,29 @@ async function epollWait(args: Arguments, host: CallHost): Promise<Done> {
   };
 }
 
-// --- Pipes -----------------------------------------------------------------------------------------
+// --- Files -----------------------------------------------------------------------------------------
+
+async function open(args: Arguments, host: CallHost, event: CallEvent): Promise<Done> {
+  args.expect(2, 3);
+  const path = args.at(0);
+  if (path.kind !== "string") throw new Mismatch(`a path is expected, not ${show(path)}`);
+  const mode = args.count > 2 ? args.number(2) : 0;
+  name(host, event, await host.process.openat(AT_FDCWD, path.value, args.number(1), mode));
+  return { result: "descriptor" };
+}
+
+/** The offset is 64 bits: `[0]`, or none. */
+async function sendfile(args: Arguments, host: CallHost): Promise<Done> {
+  args.expect(4);
+  const [offset] = itemsOf(args.at(2));
+  let piece: Piece | null = null;
+  if (offset && !isNull(args.at(2)) && offset.kind !== "ellipsis") {
+    piece = await host.room.take(8);
+    piece.view.setBigInt64(0, BigInt(numberOf(offset)), true);
+  }
+  const { process } = host;
+  return { result: await process.sendfile64(args.fd(), args.fd(1), piece, args.number(3)) };
+}
 
 async function pipe(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(1);
@@ -649,6 +725,8 @@ const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["epoll_create1", epollCreate],
   ["epoll_ctl", epollCtl],
   ["epoll_wait", epollWait],
+  ["open", open],
+  ["sendfile", sendfile],
   ["pipe", pipe],
   ["splice", splice],
 ]);

@@ -1,6 +1,7 @@
 // The programs that scripts call: sysctl(8), tc(8), ip(8), ethtool(8) and small ones, done by the
 // library's own netlink and sysctl API on the kernel that is tested.
 
+import { AT_FDCWD, O_RDONLY } from "../../src/abi/constants/fcntl.ts";
 import { NETLINK_GENERIC } from "../../src/abi/constants/netlink.ts";
 import { Genlmsghdr } from "../../src/abi/structs/netlink.ts";
 import { InvalidOptionError } from "../../src/machine/errors.ts";
@@ -294,6 +295,72 @@ async function grep(invocation: Invocation): Promise<Outcome> {
   return { status: output ? 0 : 1, output: flags.includes("q") ? "" : output, errors: "" };
 }
 
+/** Counters by name: "TcpExtBeyondWindow", as nstat(8) puts it together. */
+async function counters({ process }: Invocation): Promise<Map<string, number>> {
+  const values = new Map<string, number>();
+  for (const path of ["/proc/net/snmp", "/proc/net/netstat"]) {
+    const lines = (await readText(process, path)).trimEnd().split("\n");
+    for (let at = 0; at + 1 < lines.length; at += 2) {
+      const [group, ...names] = lines[at].split(" ");
+      const numbers = lines[at + 1].split(" ").slice(1);
+      for (const [index, name] of names.entries())
+        values.set(group.replace(":", name), Number(numbers[index]));
+    }
+  }
+  for (const line of (await readText(process, "/proc/net/snmp6")).trimEnd().split("\n")) {
+    const [name, value] = line.split(/\s+/);
+    values.set(name, Number(value));
+  }
+  return values;
+}
+
+const NSTAT_HISTORY = "/tmp/.nstat.u0";
+
+/** What counters have grown by since the last time: nstat [-n] [-s] [-z] [-a] */
+async function nstat(invocation: Invocation): Promise<string> {
+  const { args, process } = invocation;
+  const has = (flag: string) => args.some((arg) => /^-[a-z]+$/.test(arg) && arg.includes(flag));
+  const now = await counters(invocation);
+  const history = await readText(process, NSTAT_HISTORY).catch((error: unknown) => {
+    if (error instanceof SystemError) return "[]";
+    throw error;
+  });
+  const before = new Map(JSON.parse(history) as [string, number][]);
+  if (!has("s")) await writeText(process, NSTAT_HISTORY, JSON.stringify([...now]));
+  if (has("n")) return "";
+  let output = "#kernel\n";
+  for (const [name, value] of now) {
+    const grown = value - (has("a") ? 0 : (before.get(name) ?? 0));
+    if (grown || has("z")) output += `${name.padEnd(32)}${String(grown).padEnd(16)}0.0\n`;
+  }
+  return output;
+}
+
+/** rm [-f] FILE… */
+async function rm({ args, process }: Invocation): Promise<string> {
+  for (const path of args.filter((arg) => !arg.startsWith("-")))
+    try {
+      await process.unlinkat(AT_FDCWD, path, 0);
+    } catch (error) {
+      if (!(error instanceof SystemError && error.code === "ENOENT" && args.includes("-f")))
+        throw error;
+    }
+  return "";
+}
+
+/** dd if=FILE of=FILE bs=BYTES count=BLOCKS, of a file of zeroes or a short one */
+async function dd({ args, process }: Invocation): Promise<string> {
+  const options = new Map(args.map((arg) => arg.split("=", 2) as [string, string]));
+  const length = Number(options.get("bs") ?? 512) * Number(options.get("count") ?? 0);
+  const from = await process.openat(AT_FDCWD, options.get("if") ?? "/dev/null", O_RDONLY, 0);
+  const bytes = new Uint8Array(length);
+  const count = await process.read(from, bytes, length);
+  await process.close(from);
+  const text = new TextDecoder("latin1").decode(bytes.subarray(0, count));
+  await writeText(process, options.get("of") ?? "/dev/null", text);
+  return "";
+}
+
 /** The programs, by their names. */
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["sysctl", sysctl],
@@ -301,7 +368,10 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["tc", program("tc", tc)],
   ["ip", program("ip", ip)],
   ["ethtool", program("ethtool", ethtool)],
+  ["nstat", program("nstat", nstat)],
   ["grep", grep],
+  ["rm", program("rm", rm)],
+  ["dd", program("dd", dd)],
   ["cat", program("cat", async (given) => (await contents(given, given.args)).join(""))],
   ["echo", async ({ args }) => done(`${args.join(" ")}\n`)],
   ["true", async () => done()],

@@ -151,9 +151,11 @@ const SETTERS: ReadonlyMap<string, Setter> = new Map<string, Setter>([
   ],
 ]);
 
-const FLAGS: ReadonlyMap<string, (config: Config) => void> = new Map([
-  ["tcp_ts_ecr_scaled", (config: Config) => void (config.scaleEchoes = true)],
-  ["strict_segments", (config: Config) => void (config.strictSegments = true)],
+const FLAGS = new Map<string, (config: Config) => void>([
+  ["tcp_ts_ecr_scaled", (config) => void (config.scaleEchoes = true)],
+  ["strict_segments", (config) => void (config.strictSegments = true)],
+  // Buffers that were sent are never used again here.
+  ["send_omit_free", () => {}],
 ]);
 
 /** Do what an option says. @throws {ScriptError} if it is none, or has no such value */

@@ -1,8 +1,9 @@
 // node test/packetdrill/main.ts [--ip_version=ipv6] [--verbose] [OPTION]… FILE.pkt…
 
-import { applyOption, configFor, IP_VERSIONS } from "./config.ts";
+import { applyOption, IP_VERSIONS } from "./config.ts";
 import { ScriptError } from "./errors.ts";
 import { runScript } from "./run.ts";
+import { configOf } from "./source.ts";
 
 const place = { file: "packetdrill", line: 0 };
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith("-"));
@@ -19,7 +20,7 @@ let failures = 0;
 for (const file of files) {
   try {
     const version = options.find(({ name }) => name === "ip_version")?.value ?? "ipv4";
-    const config = configFor(IP_VERSIONS.find((known) => known === version) ?? "ipv4");
+    const config = configOf(file, IP_VERSIONS.find((known) => known === version) ?? "ipv4");
     for (const option of options) applyOption(config, option, place);
     const { packets, events, deviationNs, notes } = await runScript(file, {
       config,

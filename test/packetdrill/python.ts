@@ -362,7 +362,7 @@ function statements(code: string): string[] {
   const lines: string[] = [];
   let open = 0;
   let line = "";
-  for (const char of code.replaceAll("\\\n", " ")) {
+  for (const char of code.replace(/\\[ \t]*(?:\n|$)/g, " ")) {
     if (char === "(" || char === "[") open++;
     else if (char === ")" || char === "]") open--;
     if ((char === "\n" || char === ";") && open <= 0) {

@@ -6,7 +6,14 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-import { AF_INET, AF_INET6, SOL_TCP } from "../../src/abi/constants/socket.ts";
+import * as diag from "../../src/abi/constants/diag.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SOL_SOCKET,
+  SOL_TCP,
+  SO_MEMINFO,
+} from "../../src/abi/constants/socket.ts";
 import { TCP_INFO } from "../../src/abi/constants/tcp.ts";
 import { TcpInfo } from "../../src/abi/structs/socket.ts";
 import { Kernel, VirtualClock } from "../../src/index.ts";
@@ -21,7 +28,7 @@ import type { Config } from "./config.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Mismatch, ScriptError } from "./errors.ts";
 import { icmpMessage, icmpNumbers } from "./icmp.ts";
-import { FLAG_ACK, FLAG_FIN, FLAG_PSH, FLAG_SYN, decode, encode, format } from "./packet.ts";
+import { FLAG_ACK, FLAG_CWR, FLAG_SYN, decode, encode, format } from "./packet.ts";
 import type { IpHeader, Packet, TcpSegment } from "./packet.ts";
 import { isSynOnly, parse } from "./parser.ts";
 import { runPython } from "./python.ts";
@@ -52,9 +59,12 @@ const MEMORY_MIB = 64;
 /** What randomness a kernel has: the same in every run. */
 const SEED = 1;
 const EPOCH_MS = Date.UTC(2024, 0, 1);
-/** Where in a jiffy (of 10 ms) scripts begin: as packetdrill, not at its edge. */
+/**
+ * Where in a jiffy scripts begin. The kernel's timers ring where one ends, and it counts 100 a second; the
+ * scripts are made for 1000. What begins 1 ms before that rings as there, for what happens every 10 ms.
+ */
 const JIFFY = 10 * MS;
-const START_IN_JIFFY = 250 * US;
+const START_IN_JIFFY = 9 * MS;
 /** How long a packet is waited for that comes at any time, and one that is late. */
 const PATIENCE_NS = 300 * SECOND;
 const LATE_NS = 5 * SECOND;
@@ -62,6 +72,8 @@ const LATE_NS = 5 * SECOND;
 const CALL_NS = 60 * SECOND;
 /** Turns of the event loop that a call may take while the kernel is idle, before time moves for it. */
 const IDLE_TURNS = 4;
+/** Where SO_MEMINFO has what, by the names of linux/sock_diag.h. */
+const MEMORY_FIELDS = Object.entries(diag).filter(([name]) => name.startsWith("SK_MEMINFO_"));
 const FIRST_REMOTE_PORT = 33000;
 const PPID = "4242";
 const IP_MTU_MIN = 20;
@@ -86,6 +98,16 @@ export interface RunOptions {
 }
 
 const seconds = (ns: number) => (ns / SECOND).toFixed(6);
+
+/** A system call that the script says blocks. */
+interface Blocked {
+  readonly event: CallEvent;
+  readonly line: number;
+  /** When it is to end, on the script's time; and when it did. */
+  readonly endNs: number;
+  endedNs: number | undefined;
+  readonly done: Promise<void>;
+}
 
 /** @throws {ScriptError} if the script is malformed, or the kernel does something else than it says */
 export async function runScript(file: string, options: RunOptions = {}): Promise<Report> {
@@ -135,9 +157,7 @@ class Runner implements CallHost {
   /** The event before: when it was to be, and was over; on the script's time. */
   #before: { readonly event: ScriptEvent; readonly atNs: number } | undefined;
   /** A call that blocks. */
-  #blocked:
-    | { readonly event: CallEvent; readonly line: number; readonly done: Promise<void> }
-    | undefined;
+  #blocked: Blocked | undefined;
   #packets = 0;
   #deviationNs = 0;
 
@@ -168,6 +188,14 @@ class Runner implements CallHost {
   // --- Time --------------------------------------------------------------------------------------
 
   /** Since the script began. */
+  get startMs(): number {
+    return EPOCH_MS + this.#startNs / MS;
+  }
+
+  toleranceNs(): number {
+    return this.#config.toleranceNs;
+  }
+
   get #nowNs(): number {
     return this.#clock.nowNs() - this.#startNs;
   }
@@ -269,7 +297,7 @@ class Runner implements CallHost {
       if (init) await this.#command(init.command, init.line);
       await this.#align();
       for (const event of events) await this.#event(event);
-      await this.#finishBlocked(true);
+      await this.#finishBlocked();
     } finally {
       if (cleanup) await this.#command(cleanup.command, cleanup.line);
     }
@@ -302,7 +330,7 @@ class Runner implements CallHost {
     const { file } = this.#script;
     const due = this.#due(event);
     const place = { file, line: event.line };
-    if (event.kind !== "packet") await this.#finishBlocked(false);
+    if (event.kind !== "packet") await this.#finishBlocked();
     if (
       this.#before &&
       event.time.kind === "absolute" &&
@@ -374,42 +402,47 @@ class Runner implements CallHost {
     this.#trace(`${seconds(this.#nowNs)} ${event.name}()`);
     const done = makeCall(event, this);
     if (event.endNs === undefined) return this.#settle(done, CALL_NS);
-    done.catch(() => {}); // Who waits for its end sees that.
-    await this.#clock.runUntilIdle();
     // The end is written as the beginning is: since the event before, or since the start.
     const { time } = event as ScriptEvent & CallEvent;
     const base = time.kind === "relative" ? due - time.ns : 0;
-    this.#blocked = { event: { ...event, endNs: base + event.endNs }, line, done };
-    return undefined;
+    const blocked: Blocked = { event, line, endNs: base + event.endNs, endedNs: undefined, done };
+    const ended = () => {
+      blocked.endedNs = this.#nowNs;
+    };
+    done.then(ended, ended); // Who waits for its end sees what it came to.
+    this.#blocked = blocked;
+    return this.#clock.runUntilIdle();
   }
 
   /** Before the next call, or at the end of the script, a call that blocks has to have ended. */
-  async #finishBlocked(last: boolean): Promise<void> {
+  async #finishBlocked(): Promise<void> {
     const blocked = this.#blocked;
     if (!blocked) return;
     this.#blocked = undefined;
-    const { event, line, done } = blocked;
-    const endNs = event.endNs ?? 0;
-    let endedNs = this.#nowNs;
+    const { event, line, done, endNs } = blocked;
     try {
-      const noted = done.finally(() => (endedNs = this.#nowNs));
       const patience = Math.max(0, endNs - this.#nowNs) + this.#toleranceNs(endNs) + LATE_NS;
-      await this.#settle(noted, patience);
-      if (endedNs > this.#nowNs) endedNs = this.#nowNs;
-      if (!last || endNs > endedNs)
-        this.#checkTime("system call return", { kind: "absolute", ns: endNs }, endNs, endedNs);
+      await this.#settle(done, patience);
+      const time: EventTime = { kind: "absolute", ns: endNs };
+      this.#checkTime("system call return", time, endNs, blocked.endedNs ?? this.#nowNs);
     } catch (error) {
       if (!(error instanceof Mismatch)) throw error;
       const place = { file: this.#script.file, line };
-      throw new ScriptError(place, `runtime error in ${event.name} call`, error.message, {
-        cause: error,
-      });
+      const kind = `runtime error in ${event.name} call`;
+      throw new ScriptError(place, kind, error.message, { cause: error });
     }
+  }
+
+  created(endpoint: Endpoint): void {
+    this.#current = endpoint;
   }
 
   listening(endpoint: Endpoint): void {
     endpoint.state = "listening";
-    this.#current = endpoint;
+  }
+
+  disconnecting(endpoint: Endpoint): void {
+    endpoint.state = "new";
   }
 
   connecting(endpoint: Endpoint, address: Uint8Array, port: number): void {
@@ -418,7 +451,6 @@ class Runner implements CallHost {
     const isMapped = address.length === 16 && this.#remote.length === 4;
     endpoint.live.remote = isMapped ? address.slice(12) : address;
     endpoint.live.remotePort = port;
-    this.#current = endpoint;
   }
 
   accepted(scriptFd: number, port: number): void {
@@ -433,23 +465,37 @@ class Runner implements CallHost {
 
   async #code({ code }: CodeEvent): Promise<void> {
     const fd = this.descriptors.get(this.#current?.scriptFd ?? -1);
-    if (fd !== undefined && this.#current?.protocol === "tcp")
-      for (const [name, value] of await this.#settle(this.#tcpInfo(fd), CALL_NS))
+    if (fd !== undefined)
+      for (const [name, value] of await this.#settle(this.#known(fd), CALL_NS))
         this.#scope.set(name, value);
     runPython(code, this.#scope, (text) => this.#notes.push(text));
   }
 
-  /** What TCP knows of a socket, by the names of struct tcp_info's fields. */
-  async #tcpInfo(fd: number): Promise<Map<string, number>> {
-    const bytes = new Uint8Array(TcpInfo.size);
-    const length = new Uint8Array(Uint32Array.of(bytes.length).buffer);
-    await this.process.getsockopt(fd, SOL_TCP, TCP_INFO, bytes, length);
-    const info: object = TcpInfo.from(bytes);
+  /** What is known of a socket: the fields of struct tcp_info, and the memory that it has. */
+  async #known(fd: number): Promise<Map<string, number>> {
     const values = new Map<string, number>();
+    const memory = await this.#option(
+      fd,
+      SOL_SOCKET,
+      SO_MEMINFO,
+      new Uint8Array(diag.SK_MEMINFO_VARS * 4),
+    );
+    for (const [name, index] of MEMORY_FIELDS)
+      if (index < diag.SK_MEMINFO_VARS) values.set(name, memory.getUint32(index * 4, true));
+    if (this.#current?.protocol !== "tcp") return values;
+    const info: object = new TcpInfo(
+      await this.#option(fd, SOL_TCP, TCP_INFO, new Uint8Array(TcpInfo.size)),
+    );
     const names = Object.getOwnPropertyNames(TcpInfo.prototype);
     for (const name of names.filter((one) => one.startsWith("tcpi_")))
       values.set(name, Number(Reflect.get(info, name)));
     return values;
+  }
+
+  async #option(fd: number, level: number, option: number, bytes: Uint8Array): Promise<DataView> {
+    const length = new Uint8Array(Uint32Array.of(bytes.length).buffer);
+    await this.process.getsockopt(fd, level, option, bytes, length);
+    return new DataView(bytes.buffer);
   }
 
   // --- Packets -----------------------------------------------------------------------------------
@@ -637,9 +683,10 @@ class Runner implements CallHost {
       payload.set(part.payload, at);
       at += part.payload.length;
     }
-    // What the last one ends and pushes, all of them do.
-    const flags = first.body.flags | (parts.at(-1)!.flags & (FLAG_FIN | FLAG_PSH));
-    return { ...first.body, payload, flags };
+    // As packetdrill puts them together: the last one's header, but for where the first one begins.
+    const last = parts.at(-1)!;
+    const flags = (last.flags & ~FLAG_CWR) | (first.body.flags & FLAG_CWR);
+    return { ...last, sequence: first.body.sequence, payload, flags };
   }
 
   /** A segment in the script's numbers. */

@@ -13,6 +13,28 @@ import * as time from "../../src/abi/constants/time.ts";
 import * as udp from "../../src/abi/constants/udp.ts";
 import { errno } from "../../src/abi/errno.ts";
 
+/** include/uapi/linux/net_tstamp.h: SOF_TIMESTAMPING_…, from bit 0 on. */
+const TIMESTAMPING = [
+  "TX_HARDWARE",
+  "TX_SOFTWARE",
+  "RX_HARDWARE",
+  "RX_SOFTWARE",
+  "SOFTWARE",
+  "SYS_HARDWARE",
+  "RAW_HARDWARE",
+  "OPT_ID",
+  "TX_SCHED",
+  "TX_ACK",
+  "OPT_CMSG",
+  "OPT_TSONLY",
+  "OPT_STATS",
+  "OPT_PKTINFO",
+  "OPT_TX_SWHW",
+  "BIND_PHC",
+  "OPT_ID_TCP",
+  "OPT_RX_FILTER",
+] as const;
+
 const OF_STATES = "BPF_TCP_";
 
 function* all(): Generator<readonly [string, number]> {
@@ -23,6 +45,8 @@ function* all(): Generator<readonly [string, number]> {
   for (const [name, value] of Object.entries(bpf) as [string, unknown][])
     if (name.startsWith(OF_STATES) && typeof value === "number")
       yield [name.slice("BPF_".length), value];
+  for (const [bit, name] of TIMESTAMPING.entries()) yield [`SOF_TIMESTAMPING_${name}`, 1 << bit];
+  yield ["NULL", 0];
   // What scripts call no error at all where an option tells of one.
   yield* Object.entries(errno);
   yield ["SO_EE_CODE_ZEROCOPY", 0];

@@ -119,7 +119,7 @@ export function optionBytes(expression: Expression): Uint8Array {
     return linger.bytes;
   }
   if (items.length === 1 && items[0].kind === "string")
-    return new TextEncoder().encode(items[0].value);
+    return Uint8Array.from(items[0].value, (char) => char.charCodeAt(0));
   if (items.length === 1 && items[0].kind === "call" && items[0].name === "inet6_addr")
     return addressOf(items[0]);
   const bytes = new Uint8Array(items.length * WORD_BYTES);
