@@ -8,17 +8,32 @@ import type { LinuxDns } from "../platform/node/sockets/dns.ts";
 import { isOnHost } from "./host-side.ts";
 import { replace } from "./replace.ts";
 import type { Method } from "./replace.ts";
-import type { Stack } from "./stack.ts";
+import type { Open, Stack } from "./stack.ts";
 
-export function hijackDgram({ context }: Stack): void {
+export function hijackDgram({ context, handles, activity }: Stack): void {
   const own = makeDgram(context);
   const { createSocket } = dgram;
+  type Given = ConstructorParameters<typeof own.Socket>;
+  class Socket extends own.Socket {
+    constructor(...given: Given) {
+      super(...given);
+      activity.count++;
+      const open: Open = {
+        // It hears of it by itself.
+        fail: () => {},
+        end: () => {
+          this.removeAllListeners().on("error", () => {});
+          this.close();
+        },
+      };
+      handles.add(open);
+      this.on("close", () => handles.delete(open));
+    }
+  }
   Object.assign(dgram, {
-    Socket: own.Socket,
+    Socket,
     createSocket: (...args: Parameters<typeof createSocket>) =>
-      isOnHost()
-        ? createSocket(...args).unref()
-        : own.createSocket(...(args as unknown as Parameters<typeof own.createSocket>)),
+      isOnHost() ? createSocket(...args).unref() : new Socket(...(args as unknown as Given)),
   });
 }
 

@@ -14,7 +14,8 @@ export function replace(target: object, name: string, make: (original: Method) =
   if (typeof original !== "function") return;
   const replacement = make(original as Method);
   const { prototype: _own, ...rest } = Object.getOwnPropertyDescriptors(original);
-  Object.defineProperties(replacement, rest);
+  for (const key of Reflect.ownKeys(rest))
+    Object.defineProperty(replacement, key, { ...Reflect.get(rest, key), configurable: true });
   Object.defineProperty(target, name, {
     value: replacement,
     writable: true,

@@ -54,6 +54,7 @@ export class ServerHandle implements NativeHandle {
     this.#place = place;
     this.#told = told;
     stack.handles.add(this);
+    stack.activity.count++;
     this.#hold();
     void this.#start();
   }
@@ -135,6 +136,11 @@ export class ServerHandle implements NativeHandle {
     if (this.#closed) return;
     this.close();
     this.#told.failed(error);
+  }
+
+  end(): void {
+    this.#closed = true;
+    this.#letGo();
   }
 
   close(done?: () => void): void {

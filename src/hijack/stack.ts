@@ -2,11 +2,15 @@
 
 import type { Context } from "../platform/node/sockets/context.ts";
 import type { Bypass } from "./bypass.ts";
+import type { Activity } from "./ending.ts";
 import type { NodeInternals } from "./native-stream.ts";
 
-/** Something open, which fails when the kernel does. */
+/** A socket that is open. */
 export interface Open {
+  /** The kernel failed. */
   fail(error: unknown): void;
+  /** The program has ended, and hears of it no more. */
+  end(): void;
 }
 
 export interface Stack {
@@ -15,4 +19,5 @@ export interface Stack {
   /** What stays with the host. */
   readonly bypass: Bypass;
   readonly handles: Set<Open>;
+  readonly activity: Activity;
 }

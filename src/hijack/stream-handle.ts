@@ -65,6 +65,7 @@ export class StreamHandle {
     this.#candidates = candidates;
     this.native = this.#wire(new stack.node.Stream());
     stack.handles.add(this);
+    stack.activity.count++;
   }
 
   #wire(native: NativeStream): NativeStream {
@@ -246,6 +247,11 @@ export class StreamHandle {
     const owner = this.#owner;
     if (owner) owner.destroy(error as Error);
     else void this.#close(false);
+  }
+
+  end(): void {
+    this.#closed = true;
+    this.#letGo();
   }
 
   async #close(reset: boolean, done?: () => void): Promise<void> {
