@@ -2,7 +2,6 @@
 // The full counts run under `npm run soak`, smaller ones of the same code elsewhere.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { after, before, suite, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -13,8 +12,8 @@ import { CLOCK_MONOTONIC } from "../../src/abi/constants/time.ts";
 import { KernelStoppedError, TaskExitedError, seededRandom } from "../../src/index.ts";
 import type { Kernel } from "../../src/index.ts";
 import { boot, pipe, repeats, timespec } from "../kernel.ts";
+import { assertNoGrowth, usage } from "./support/usage.ts";
 
-const MIB = 1 << 20;
 const unhandled: unknown[] = [];
 const record = (why: unknown) => void unhandled.push(why);
 
@@ -26,42 +25,6 @@ after(() => {
   process.off("unhandledRejection", record);
   assert.deepEqual(unhandled, []);
 });
-
-interface Usage {
-  readonly rssBytes: number;
-  readonly mappings: number;
-  readonly handles: number;
-}
-
-/** What the process uses when all that can be collected is. */
-async function usage(): Promise<Usage> {
-  assert.ok(globalThis.gc, "run Node with --expose-gc");
-  for (let i = 0; i < 5; i++) {
-    // Also what the engine would keep for the next objects.
-    await globalThis.gc({ type: "major", execution: "async", flavor: "last-resort" });
-    await nextTurn();
-  }
-  return {
-    rssBytes: process.memoryUsage.rss(),
-    mappings: existsSync("/proc/self/maps")
-      ? readFileSync("/proc/self/maps", "latin1").split("\n").length
-      : 0,
-    handles: process.getActiveResourcesInfo().length,
-  };
-}
-
-/** No growth with the count; the engine's own caches and fragments may stay. */
-function assertNoGrowth(before: Usage, after: Usage, what: string): void {
-  assert.equal(after.handles, before.handles, `handles after ${what}`);
-  assert.ok(
-    after.mappings <= before.mappings + 80,
-    `${before.mappings} mappings before, ${after.mappings} after ${what}`,
-  );
-  assert.ok(
-    after.rssBytes <= before.rssBytes + 48 * MIB,
-    `${before.rssBytes / MIB} MiB before, ${after.rssBytes / MIB} after ${what}`,
-  );
-}
 
 /** Numbers from 0 to `limit` - 1 that repeat with the seed. */
 function numbers(seed: number): (limit: number) => number {
