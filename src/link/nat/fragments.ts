@@ -3,6 +3,7 @@
 // Invariant: at most MAX_PACKETS are under way, the oldest first; none is kept for longer than TIMEOUT_MS
 // once another one comes.
 
+import { quote } from "./icmp.ts";
 import { isSound } from "./packet.ts";
 import type { Packet } from "./packet.ts";
 
@@ -23,7 +24,7 @@ export class Reassembly {
       if (this.#packets.size <= MAX_PACKETS && now - since < TIMEOUT_MS) break;
       this.#packets.delete(old);
     }
-    known.parts.push(packet);
+    known.parts.push({ ...packet, payload: packet.payload.slice(), bytes: quote(packet) });
     if (known.parts.length > MAX_FRAGMENTS) this.#packets.delete(key);
     const whole = joined(known.parts);
     if (!whole) return null;

@@ -18,9 +18,10 @@ import {
   ETH_P_IP,
   ETH_P_IPV6,
 } from "../../abi/constants/packet.ts";
-import { VIRTIO_NET_HDR_GSO_UDP_L4 } from "../../abi/constants/virtio.ts";
+import { VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_UDP_L4 } from "../../abi/constants/virtio.ts";
 import { InvalidOptionError } from "../../machine/errors.ts";
 import { LinkError } from "../errors.ts";
+import { MAX_FRAME_BYTES } from "../frame.ts";
 import type { Frame } from "../frame.ts";
 import { parseMac } from "../mac.ts";
 import { complete } from "../offload.ts";
@@ -28,6 +29,7 @@ import { Uplink } from "../uplink.ts";
 import type { UplinkOptions } from "../uplink.ts";
 import { BROADCAST, NONE, bytesOf, formatAddress, isIpv6, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
+import { Blocks } from "./blocks.ts";
 import { u16, u32 } from "./bytes.ts";
 import { datagramFrames, readDatagram } from "./datagram.ts";
 import { DhcpServer } from "./dhcp.ts";
@@ -114,12 +116,17 @@ export interface HostNatOptions extends UplinkOptions {
 export class HostNat extends Uplink implements TcpHost {
   /** For its connections. */
   readonly mtu: number;
+  /** For its connections. */
+  readonly blocks: Blocks = new Blocks();
   readonly #sockets: HostSockets;
   readonly #plan: AddressPlan;
   readonly #mac: Uint8Array = parseMac(MAC);
   readonly #allow: (destination: Destination) => boolean;
   readonly #neighbours: Neighbours;
   readonly #connections = new Map<string, TcpConnection>();
+  #unsettled = new Set<TcpConnection>();
+  /** Where long segments are read. */
+  readonly #scratch = new Uint8Array(MAX_FRAME_BYTES);
   readonly #flows: Flows;
   readonly #reassembly = new Reassembly();
   readonly #dhcp: DhcpServer;
@@ -281,26 +288,48 @@ export class HostNat extends Uplink implements TcpHost {
       for (const bytes of complete(frame)) this.#receive(bytes, false);
       return;
     }
+    if (frame.gsoType === VIRTIO_NET_HDR_GSO_NONE) {
+      this.#receive(frame.bytes(), frame.needsChecksum);
+      return;
+    }
     // Segments of TCP are as good uncut.
-    this.#receive(frame.bytes(), frame.needsChecksum);
-  }
-
-  #receive(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
-    const type = u16(bytes, 2 * ETH_ALEN);
-    if (type === ETH_P_ARP) this.#neighbours.receiveArp(bytes);
-    const isIp = type === ETH_P_IP || (type === ETH_P_IPV6 && this.#plan.network6 !== null);
-    if (!isIp) return;
-    const packet = readPacket(bytes, unsummed);
-    if (!packet) {
+    if (frame.lengthBytes > MAX_FRAME_BYTES) {
       this.droppedFrames++;
       return;
     }
-    if (this.#plan.isGuest(packet.source)) this.#neighbours.learn(packet.source, bytes, ETH_ALEN);
+    frame.copyTo(this.#scratch, 0);
+    this.#receiveLong(this.#scratch.subarray(0, frame.lengthBytes), frame.needsChecksum);
+  }
+
+  /** A segment of TCP, whose bytes are valid until this returns. */
+  #receiveLong(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
+    const packet = this.#read(bytes, unsummed);
+    if (!packet) return;
+    const whole = !packet.more && packet.offset === 0;
+    if (whole && packet.protocol === IPPROTO_TCP) this.#packet(packet, bytes);
+    else this.droppedFrames++;
+  }
+
+  #receive(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
+    if (u16(bytes, 2 * ETH_ALEN) === ETH_P_ARP) this.#neighbours.receiveArp(bytes);
+    const packet = this.#read(bytes, unsummed);
+    if (!packet) return;
     if (!packet.more && packet.offset === 0) this.#packet(packet, bytes);
     else {
       const whole = this.#reassembly.add(packet);
       if (whole) this.#packet(whole, bytes);
     }
+  }
+
+  #read(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): Packet | null {
+    const type = u16(bytes, 2 * ETH_ALEN);
+    const isIp = type === ETH_P_IP || (type === ETH_P_IPV6 && this.#plan.network6 !== null);
+    if (!isIp) return null;
+    const packet = readPacket(bytes, unsummed);
+    if (!packet) this.droppedFrames++;
+    else if (this.#plan.isGuest(packet.source))
+      this.#neighbours.learn(packet.source, bytes, ETH_ALEN);
+    return packet;
   }
 
   #packet(packet: Packet, frame: Uint8Array<ArrayBuffer>): void {
@@ -382,6 +411,18 @@ export class HostNat extends Uplink implements TcpHost {
   deliver(frame: Frame, guest: Address): boolean {
     return this.#neighbours.send(guest, frame);
   }
+
+  /** For its connections. */
+  soon(connection: TcpConnection): void {
+    if (this.#unsettled.size === 0) queueMicrotask(this.#settle);
+    this.#unsettled.add(connection);
+  }
+
+  readonly #settle = (): void => {
+    const unsettled = this.#unsettled;
+    this.#unsettled = new Set();
+    for (const connection of unsettled) connection.settle();
+  };
 
   /** For its connections. */
   forget(connection: TcpConnection): void {
@@ -488,7 +529,6 @@ export class HostNat extends Uplink implements TcpHost {
 const NOBODY = {
   opened(): void {},
   data(): void {},
-  drained(): void {},
   ended(): void {},
   failed(): void {},
 };

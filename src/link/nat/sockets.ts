@@ -6,9 +6,10 @@
  */
 export type HostFailure = "refused" | "unreachable" | "no-network" | "prohibited" | "reset";
 
-/** A connection of the host's. Bytes that are written are the stream's. */
+/** A connection of the host's. */
 export interface HostStream {
-  write(bytes: Uint8Array): void;
+  /** Bytes that are written are the stream's until `written` is called, which it is in any case. */
+  write(bytes: Uint8Array, written: () => void): void;
   /** What was written and has not left yet, in bytes. */
   readonly backlogBytes: number;
   /** No more is written. */
@@ -22,10 +23,8 @@ export interface HostStream {
 /** Who is told about a stream. */
 export interface StreamListener {
   opened(): void;
-  /** Bytes that came; they are the listener's. */
+  /** Bytes that came, valid until this returns. */
   data(bytes: Uint8Array): void;
-  /** {@link HostStream.backlogBytes} is 0 again. */
-  drained(): void;
   /** The other end sends no more. */
   ended(): void;
   failed(why: HostFailure): void;

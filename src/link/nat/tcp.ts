@@ -3,24 +3,28 @@
 // Positions count bytes from the start of a direction, the SYN being the first; a number on the wire is
 // such a position and where the direction began, modulo 2^32.
 //
-// Invariants: #acked <= #sent <= #end, where #end is what the host's stream has given so far; #chunks
+// Invariants: #acked <= #sent <= #end, where #end is what the host's stream has given so far; #queue
 // holds the bytes from #acked on. The host's stream is paused while more than MAX_SEND_BYTES of them wait.
-// A timer runs while something is sent and not acknowledged, or while the guest has no room for what waits.
+// While something is sent and not acknowledged, or while the guest has no room for what waits, #dueMs says
+// when it is sent again, and a timer runs that rings no later; it is not set anew for each segment.
 
 import { VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6 } from "../../abi/constants/virtio.ts";
 import type { Frame } from "../frame.ts";
 import { isIpv6 } from "./address.ts";
 import type { Address } from "./address.ts";
+import type { Blocks } from "./blocks.ts";
 import { u16 } from "./bytes.ts";
+import { Outbox } from "./outbox.ts";
 import { headerBytes } from "./packet.ts";
 import type { Route } from "./packet.ts";
 import { ACK, FIN, PSH, RST, SYN, TCP_BYTES, segmentFrame } from "./segment.ts";
 import type { Segment } from "./segment.ts";
+import { SendQueue } from "./send-queue.ts";
 import type { HostFailure, HostStream, StreamListener } from "./sockets.ts";
 
 /** What waits for the guest, and what may wait for the host. */
 const MAX_SEND_BYTES = 1 << 20;
-const MAX_RECEIVE_BYTES = 1 << 20;
+const MAX_RECEIVE_BYTES = 1 << 21;
 /** What the window is shifted by, if the guest knows that (RFC 7323). */
 const SCALE = 7;
 const MAX_SCALE = 14;
@@ -38,6 +42,8 @@ const FIRST_TIMEOUT_MS = 250;
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_RETRIES = 12;
 const DUPLICATES = 3;
+/** What the guest has sent is acknowledged together, up to so many bytes. */
+const MAX_UNTOLD_BYTES = 1 << 18;
 /** Questions whether a silent guest is still there. */
 const MAX_PROBES = 4;
 
@@ -49,6 +55,10 @@ export interface TcpHost {
   deliver(frame: Frame, guest: Address): boolean;
   /** Tell the guest why what it sent did not arrive. False: that is not told so. */
   unreachable(guest: Address, quoted: Uint8Array<ArrayBuffer>, why: HostFailure): boolean;
+  /** Call {@link TcpConnection.settle} as soon as nothing else is done. */
+  soon(connection: TcpConnection): void;
+  /** Memory for its bytes. */
+  readonly blocks: Blocks;
   /** The connection is over. */
   forget(connection: TcpConnection): void;
 }
@@ -65,6 +75,7 @@ export class TcpConnection implements StreamListener {
   /** The begin of the packet that asked for it, until it is open. */
   #quoted: Uint8Array<ArrayBuffer> | null;
   #stream: HostStream | null = null;
+  #outbox: Outbox | null = null;
   #over = false;
   /** Whether the guest has answered. */
   #established = false;
@@ -73,7 +84,7 @@ export class TcpConnection implements StreamListener {
 
   // To the guest.
   readonly #initial = crypto.getRandomValues(new Uint32Array(1))[0];
-  #chunks: Uint8Array[] = [];
+  readonly #queue: SendQueue;
   #acked = 0;
   #sent = 0;
   #end = 1;
@@ -85,6 +96,7 @@ export class TcpConnection implements StreamListener {
   #threshold = Infinity;
   #duplicates = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueMs = Infinity;
   #timeoutMs = FIRST_TIMEOUT_MS;
   #retries = 0;
   #paused = false;
@@ -94,6 +106,8 @@ export class TcpConnection implements StreamListener {
   // From the guest.
   #guestInitial = 0;
   #received = 0;
+  /** How much of it the guest was told of. */
+  #told = 0;
   #scaled = false;
   #ahead: { at: number; bytes: Uint8Array<ArrayBuffer> }[] = [];
   #aheadBytes = 0;
@@ -114,6 +128,7 @@ export class TcpConnection implements StreamListener {
     this.port = ports.port;
     this.guestPort = ports.guestPort;
     this.#quoted = quoted;
+    this.#queue = new SendQueue(host.blocks);
     this.#linkMss = host.mtu - headerBytes(route.target) - TCP_BYTES;
   }
 
@@ -123,17 +138,35 @@ export class TcpConnection implements StreamListener {
     this.#received = 1;
     this.#readOptions(segment.options);
     this.#window = segment.window;
-    this.#stream = connect(this);
+    this.#open(connect(this));
   }
 
   /** The host asks for the connection: somebody connected to a port that is forwarded. */
   ask(stream: (listener: StreamListener) => HostStream): void {
     this.#scaled = true;
-    this.#stream = stream(this);
-    this.#stream.pause();
+    const opened = stream(this);
+    opened.pause();
+    this.#open(opened);
     this.#paused = true;
     this.#opened = true;
     this.#send();
+  }
+
+  #open(stream: HostStream): void {
+    this.#stream = stream;
+    this.#outbox = new Outbox(this.#host.blocks, stream, () => this.#left());
+  }
+
+  /** The stream has taken some of what the guest sent: the guest is told, if it was told of little room. */
+  #left(): void {
+    if (this.#over || !this.#established || this.#offered >= MAX_RECEIVE_BYTES / 2) return;
+    if (this.#room() >= MAX_RECEIVE_BYTES / 2) this.#acknowledge();
+  }
+
+  /** For so many bytes from the guest. */
+  #room(): number {
+    const waiting = this.#aheadBytes + (this.#outbox?.waitingBytes ?? 0);
+    return Math.max(0, MAX_RECEIVE_BYTES - waiting);
   }
 
   /** End it without a word. */
@@ -142,7 +175,8 @@ export class TcpConnection implements StreamListener {
     this.#over = true;
     clearTimeout(this.#timer);
     this.#stream?.destroy();
-    this.#chunks = [];
+    this.#outbox = null;
+    this.#queue.clear();
     this.#ahead = [];
     this.#host.forget(this);
   }
@@ -158,19 +192,13 @@ export class TcpConnection implements StreamListener {
 
   data(bytes: Uint8Array): void {
     if (this.#over || bytes.length === 0) return;
-    this.#chunks.push(bytes);
+    this.#queue.add(bytes);
     this.#end += bytes.length;
     if (this.#end - this.#acked > MAX_SEND_BYTES && !this.#paused) {
       this.#paused = true;
       this.#stream?.pause();
     }
     this.#send();
-  }
-
-  drained(): void {
-    // The guest was told of less than half: now there is room.
-    if (!this.#over && this.#established && this.#offered < MAX_RECEIVE_BYTES / 2)
-      this.#acknowledge();
   }
 
   ended(): void {
@@ -205,6 +233,12 @@ export class TcpConnection implements StreamListener {
     if (this.#over) return;
     this.#take(segment);
     this.#finish();
+  }
+
+  /** Nothing else is done: what has come leaves, and the guest is told of it. */
+  settle(): void {
+    this.#outbox?.flush();
+    if (!this.#over && this.#told !== this.#received) this.#acknowledge();
   }
 
   /** There is room for frames again. */
@@ -279,8 +313,7 @@ export class TcpConnection implements StreamListener {
       this.#duplicates = this.#retries = 0;
       this.#timeoutMs = FIRST_TIMEOUT_MS;
       this.#established = true;
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
+      this.#dueMs = Infinity;
     } else if (room === this.#window && payload.length === 0 && this.#sent > this.#acked)
       this.#duplicate();
     this.#window = room;
@@ -295,15 +328,10 @@ export class TcpConnection implements StreamListener {
 
   /** The guest has so many more bytes. */
   #drop(count: number): void {
-    let left = count - (this.#acked === 0 ? 1 : 0);
+    // The SYN is none of the bytes; what is left over beyond them is the FIN.
+    this.#queue.drop(count - (this.#acked === 0 ? 1 : 0));
     this.#acked += count;
     this.#sent = Math.max(this.#sent, this.#acked);
-    let whole = 0;
-    while (whole < this.#chunks.length && this.#chunks[whole].length <= left)
-      left -= this.#chunks[whole++].length;
-    if (whole) this.#chunks = this.#chunks.slice(whole);
-    // What is left over beyond the bytes is the FIN.
-    if (left && this.#chunks.length) this.#chunks[0] = this.#chunks[0].subarray(left);
   }
 
   /** The guest says again what it has: something in between may be lost. */
@@ -327,18 +355,23 @@ export class TcpConnection implements StreamListener {
       bytes = bytes.subarray(Math.min(bytes.length, this.#received - at));
       at = this.#received;
     }
-    if (at === this.#received) {
+    const isNext = at === this.#received;
+    if (isNext) {
       this.#write(bytes);
       this.#takeAhead();
     } else if (this.#aheadBytes + bytes.length <= MAX_RECEIVE_BYTES) {
-      this.#ahead.push({ at, bytes });
+      this.#ahead.push({ at, bytes: bytes.slice() });
       this.#aheadBytes += bytes.length;
     }
-    if (this.#received === this.#guestFinAt) {
+    const ended = this.#received === this.#guestFinAt;
+    if (ended) {
       this.#received++;
+      this.#outbox?.flush();
       this.#stream?.end();
     }
-    this.#acknowledge();
+    // What is missing is asked for at once, by telling again what is there.
+    if (!isNext || ended || this.#received - this.#told > MAX_UNTOLD_BYTES) this.#acknowledge();
+    else this.#host.soon(this);
   }
 
   #write(bytes: Uint8Array): void {
@@ -346,7 +379,7 @@ export class TcpConnection implements StreamListener {
     const open = this.#guestFinAt < 0 || this.#received < this.#guestFinAt;
     if (bytes.length === 0 || !open) return;
     this.#received += bytes.length;
-    this.#stream?.write(bytes);
+    this.#outbox?.add(bytes);
   }
 
   /** What came too early may be next. */
@@ -364,7 +397,7 @@ export class TcpConnection implements StreamListener {
   #finish(): void {
     if (this.#finAt < 0 || this.#acked <= this.#finAt) return;
     if (this.#guestFinAt >= 0 && this.#received > this.#guestFinAt) {
-      // The stream goes on by itself with what it has to send.
+      // The stream goes on by itself with what it has to send, all of which it has.
       this.#stream = null;
       this.destroy();
     }
@@ -396,7 +429,7 @@ export class TcpConnection implements StreamListener {
       if (count <= 0) break;
       const at = this.#sent;
       this.#sent += count;
-      if (!this.#frame(at, PSH, this.#pieces(at, count))) break;
+      if (!this.#frame(at, PSH, this.#queue.views(at - Math.max(this.#acked, 1), count))) break;
     }
     if (this.#sent === this.#finAt) {
       this.#sent++;
@@ -411,24 +444,6 @@ export class TcpConnection implements StreamListener {
     this.#send();
   }
 
-  /** The bytes from a position on that is not acknowledged yet. */
-  #pieces(position: number, count: number): Uint8Array[] {
-    const pieces: Uint8Array[] = [];
-    let skip = position - Math.max(this.#acked, 1);
-    for (const chunk of this.#chunks) {
-      if (count === 0) break;
-      if (skip >= chunk.length) {
-        skip -= chunk.length;
-        continue;
-      }
-      const piece = chunk.subarray(skip, skip + count);
-      pieces.push(piece);
-      count -= piece.length;
-      skip = 0;
-    }
-    return pieces;
-  }
-
   #acknowledge(): void {
     this.#frame(this.#sent, 0, []);
   }
@@ -439,8 +454,8 @@ export class TcpConnection implements StreamListener {
 
   /** @returns false if there is no more room for frames */
   #frame(position: number, flags: number, pieces: readonly Uint8Array[]): boolean {
-    const room = MAX_RECEIVE_BYTES - this.#aheadBytes - (this.#stream?.backlogBytes ?? 0);
-    this.#offered = Math.max(0, room);
+    this.#offered = this.#room();
+    this.#told = this.#received;
     const scale = this.#scaled && !(flags & SYN) ? SCALE : 0;
     const frame = segmentFrame(
       this.route,
@@ -473,15 +488,24 @@ export class TcpConnection implements StreamListener {
 
   #setTimer(): void {
     const waits = this.#sent > this.#acked || this.#end > this.#sent;
-    if (waits && !this.#over) this.#timer ??= setTimeout(this.#late, this.#timeoutMs);
-    else {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
+    if (!waits || this.#over) this.#dueMs = Infinity;
+    else if (this.#dueMs === Infinity) {
+      this.#dueMs = performance.now() + this.#timeoutMs;
+      this.#timer ??= setTimeout(this.#ring, this.#timeoutMs);
     }
   }
 
-  readonly #late = (): void => {
+  readonly #ring = (): void => {
     this.#timer = undefined;
+    if (this.#dueMs === Infinity) return;
+    const leftMs = this.#dueMs - performance.now();
+    if (leftMs > 0) this.#timer = setTimeout(this.#ring, leftMs);
+    else this.#late();
+  };
+
+  /** What was sent is not acknowledged in time. */
+  #late(): void {
+    this.#dueMs = Infinity;
     if (++this.#retries > MAX_RETRIES) {
       this.#reset();
       this.destroy();
@@ -493,5 +517,5 @@ export class TcpConnection implements StreamListener {
     // A guest without room is asked with one byte whether it still has none.
     this.#window = Math.max(this.#window, 1);
     this.#retransmit();
-  };
+  }
 }

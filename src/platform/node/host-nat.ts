@@ -19,6 +19,8 @@ import type {
   StreamListener,
 } from "../../link/nat/sockets.ts";
 
+/** What is read at once. */
+const READ_BYTES = 262_144;
 /** How long a host may take to answer an echo request, in seconds. */
 const PING_SECONDS = 4;
 
@@ -44,11 +46,10 @@ function streamOf(socket: Socket, listener: StreamListener): HostStream {
   socket.setNoDelay(true);
   socket.on("connect", () => listener.opened());
   socket.on("data", (bytes: Buffer) => listener.data(bytes));
-  socket.on("drain", () => listener.drained());
   socket.on("end", () => listener.ended());
   socket.on("error", (error) => listener.failed(failureOf(error)));
   return {
-    write: (bytes) => void socket.write(bytes),
+    write: (bytes, written) => void socket.write(bytes, () => written()),
     get backlogBytes() {
       return socket.writableLength;
     },
@@ -85,8 +86,20 @@ function datagramsOf(socket: DatagramSocket, received: DatagramListener): HostDa
 }
 
 class NodeSockets implements HostSockets {
+  /** What all of its connections are read into, one after the other. */
+  readonly #buffer = new Uint8Array(READ_BYTES);
+
   connect(address: string, port: number, listener: StreamListener): HostStream {
-    return streamOf(createConnection({ host: address, port, allowHalfOpen: true }), listener);
+    // Much faster than "data", which there is besides where a runtime does not know of it.
+    const onread = {
+      buffer: this.#buffer,
+      callback: (count: number, buffer: Uint8Array): boolean => {
+        listener.data(buffer.subarray(0, count));
+        return true;
+      },
+    };
+    const options = { host: address, port, allowHalfOpen: true, onread };
+    return streamOf(createConnection(options), listener);
   }
 
   datagrams(version: 4 | 6, received: DatagramListener): HostDatagrams {
