@@ -52,19 +52,19 @@ import { Tun } from "./tun.ts";
 import type { Sniffed } from "./tun.ts";
 import { check, verifyContinues, verifyIp, verifyTcp } from "./verify.ts";
 
-const US = 1000;
 const MS = 1e6;
 const SECOND = 1e9;
 const MEMORY_MIB = 64;
 /** What randomness a kernel has: the same in every run. */
 const SEED = 1;
 const EPOCH_MS = Date.UTC(2024, 0, 1);
+/** The kernel counts 100 jiffies a second. */
+export const JIFFY_NS = 10 * MS;
 /**
- * Where in a jiffy scripts begin. The kernel's timers ring where one ends, and it counts 100 a second; the
- * scripts are made for 1000. What begins 1 ms before that rings as there, for what happens every 10 ms.
+ * Where in a jiffy scripts begin. The kernel's timers ring where one ends; the scripts are made for 1000
+ * a second. What begins 1 ms before the end rings as there, if it happens every 10 ms.
  */
-const JIFFY = 10 * MS;
-const START_IN_JIFFY = 9 * MS;
+const START_IN_JIFFY_NS = 9 * MS;
 /** How long a packet is waited for that comes at any time, and one that is late. */
 const PATIENCE_NS = 300 * SECOND;
 const LATE_NS = 5 * SECOND;
@@ -95,6 +95,8 @@ export interface RunOptions {
   readonly text?: string;
   /** Told of each packet and each event. */
   readonly trace?: (line: string) => void;
+  /** Where in a jiffy of the kernel's the script begins, 0 to below {@link JIFFY_NS}. */
+  readonly startInJiffyNs?: number;
 }
 
 const seconds = (ns: number) => (ns / SECOND).toFixed(6);
@@ -122,7 +124,7 @@ export async function runScript(file: string, options: RunOptions = {}): Promise
   const clock = new VirtualClock({ epochMs: EPOCH_MS });
   const kernel = await Kernel.boot({ clock, random: SEED, memoryMiB: MEMORY_MIB });
   try {
-    return await new Runner(script, config, kernel, clock, options.trace).run();
+    return await new Runner(script, config, kernel, clock, options).run();
   } finally {
     kernel.dispose();
   }
@@ -134,6 +136,7 @@ class Runner implements CallHost {
   readonly #kernel: Kernel;
   readonly #clock: VirtualClock;
   readonly #trace: (line: string) => void;
+  readonly #startInJiffyNs: number;
   readonly #notes: string[] = [];
   readonly descriptors = new Map<number, number>();
   readonly endpoints = new Map<number, Endpoint>();
@@ -166,13 +169,14 @@ class Runner implements CallHost {
     config: Config,
     kernel: Kernel,
     clock: VirtualClock,
-    trace: (line: string) => void = () => {},
+    { trace = () => {}, startInJiffyNs = START_IN_JIFFY_NS }: RunOptions,
   ) {
     this.#script = script;
     this.#config = config;
     this.#kernel = kernel;
     this.#clock = clock;
     this.#trace = trace;
+    this.#startInJiffyNs = startInJiffyNs;
     const { ipVersion } = config;
     this.domain = ipVersion === "ipv4" ? AF_INET : AF_INET6;
     this.#local = ipOf(config.localIp)!.bytes;
@@ -317,11 +321,11 @@ class Runner implements CallHost {
     });
   }
 
-  /** Begin where in a jiffy packetdrill would. */
+  /** Begin where in a jiffy it is wanted. */
   async #align(): Promise<void> {
     await this.#clock.advance(SECOND);
-    const phase = this.#clock.nowNs() % JIFFY;
-    await this.#clock.advance((JIFFY + START_IN_JIFFY - phase) % JIFFY);
+    const phase = this.#clock.nowNs() % JIFFY_NS;
+    await this.#clock.advance((JIFFY_NS + this.#startInJiffyNs - phase) % JIFFY_NS);
     this.#startNs = this.#clock.nowNs();
     this.#tun.sniffed.length = 0;
   }

@@ -1,0 +1,75 @@
+// packetdrill scripts, many times over: begun at any moment of a jiffy; and those of the newest kernel.
+
+import assert from "node:assert/strict";
+import { basename } from "node:path";
+import { suite, test } from "node:test";
+
+import { temporaryFolder } from "../images/native.ts";
+import { repeats, soaking } from "../kernel.ts";
+import { IP_VERSIONS } from "../packetdrill/config.ts";
+import { ScriptError } from "../packetdrill/errors.ts";
+import { LATER_FAILURES, fetchLaterScripts } from "../packetdrill/later.ts";
+import { JIFFY_NS, runScript } from "../packetdrill/run.ts";
+import { configOf, kernelScripts, versionsOf } from "../packetdrill/source.ts";
+
+const PHASES = repeats(50, 2);
+/** A part of a jiffy that no number of these meets twice. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+suite("packetdrill scripts", () => {
+  test(`pass wherever in a jiffy they begin, ${PHASES} times each`, async (t) => {
+    let packets = 0;
+    const failures: string[] = [];
+    for (const path of kernelScripts())
+      for (let phase = 1; phase <= PHASES; phase++) {
+        const version = IP_VERSIONS[phase % IP_VERSIONS.length];
+        const startInJiffyNs = Math.floor(((phase * GOLDEN) % 1) * JIFFY_NS);
+        try {
+          const config = configOf(path, version);
+          packets += (await runScript(path, { config, startInJiffyNs })).packets;
+        } catch (error) {
+          if (!(error instanceof ScriptError)) throw error;
+          failures.push(`${version}, ${startInJiffyNs} ns into a jiffy: ${error.message}`);
+        }
+      }
+    t.diagnostic(`packetdrill: ${kernelScripts().length * PHASES} runs, ${packets} packets`);
+    assert.deepEqual(failures, []);
+  });
+
+  // They have to be fetched: too much for every run of the tests.
+  if (soaking)
+    test("of the newest kernel, but for what is new in it", async (t) => {
+      using folder = temporaryFolder();
+      const { source, version } = fetchLaterScripts(folder.path);
+      const known = new Map(LATER_FAILURES.map(({ reason }) => [reason, new Set<string>()]));
+      const unknown: string[] = [];
+      let passed = 0;
+      let failed = 0;
+      for (const path of kernelScripts(source))
+        for (const ipVersion of versionsOf(path)) {
+          const name = basename(path, ".pkt");
+          try {
+            await runScript(path, { config: configOf(path, ipVersion) });
+            passed++;
+          } catch (error) {
+            if (!(error instanceof ScriptError)) throw error;
+            const why = LATER_FAILURES.find(
+              ({ script, says }) => script.test(name) && says.test(error.message),
+            );
+            if (why) {
+              failed++;
+              known.get(why.reason)?.add(name);
+            } else unknown.push(`${ipVersion}: ${error.message}`);
+          }
+        }
+      t.diagnostic(
+        `packetdrill: ${version}: ${passed} passed, ${failed} failed as known, ${unknown.length} failed`,
+      );
+      for (const [reason, names] of known)
+        t.diagnostic(`${reason}: ${names.size} scripts: ${[...names].join(", ")}`);
+      const stale = [...known].filter(([, names]) => names.size === 0);
+      assert.deepEqual(stale, [], "nothing fails for these reasons: take them off the list");
+      assert.deepEqual(unknown, []);
+      assert.ok(passed > 250, `only ${passed} passed`);
+    });
+});
