@@ -6,21 +6,25 @@ import {
   DUPLEX_FULL,
   DUPLEX_HALF,
   ETHTOOL_GCHANNELS,
+  ETHTOOL_GDRVINFO,
   ETHTOOL_GFEATURES,
   ETHTOOL_GLINK,
   ETHTOOL_GLINKSETTINGS,
   ETHTOOL_GSSET_INFO,
+  ETHTOOL_GSTATS,
   ETHTOOL_GSTRINGS,
   ETHTOOL_SCHANNELS,
   ETHTOOL_SFEATURES,
   ETH_GSTRING_LEN,
   ETH_SS_FEATURES,
+  ETH_SS_STATS,
   SPEED_UNKNOWN,
 } from "../abi/constants/ethtool.ts";
 import { SIOCETHTOOL } from "../abi/constants/ioctl.ts";
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../abi/constants/socket.ts";
 import {
   EthtoolChannels,
+  EthtoolDrvinfo,
   EthtoolGetFeaturesBlock,
   EthtoolGfeatures,
   EthtoolGstrings,
@@ -61,6 +65,15 @@ export interface DeviceChannels {
   readonly rxMax: number;
   readonly txMax: number;
   readonly combinedMax: number;
+}
+
+/** Who drives a device. What is not known is "". */
+export interface DeviceDriver {
+  readonly driver: string;
+  readonly version: string;
+  readonly firmware: string;
+  /** Where it is: "0000:00:03.0", "virtio0". */
+  readonly bus: string;
 }
 
 export interface DeviceLink {
@@ -170,6 +183,30 @@ export class Ethtool {
     );
   }
 
+  /** Who drives a device. @throws {SystemError} EOPNOTSUPP if it does not say */
+  driver(device: Device, options?: CallOptions): Promise<DeviceDriver> {
+    return this.#with(
+      device,
+      async (request) => {
+        const wanted = EthtoolDrvinfo.alloc();
+        wanted.cmd = ETHTOOL_GDRVINFO;
+        const told = EthtoolDrvinfo.from(await request(wanted.bytes));
+        return {
+          driver: textOf(told.driver),
+          version: textOf(told.version),
+          firmware: textOf(told.fw_version),
+          bus: textOf(told.bus_info),
+        };
+      },
+      options,
+    );
+  }
+
+  /** What a device counts by itself, by names of its own; empty if it counts nothing. */
+  statistics(device: Device, options?: CallOptions): Promise<ReadonlyMap<string, number>> {
+    return this.#with(device, readStatistics, options);
+  }
+
   /** Whether there is a link, and how fast; what a device does not know is left out. */
   link(device: Device, options?: CallOptions): Promise<DeviceLink> {
     return this.#with(
@@ -216,27 +253,48 @@ async function readChannels(request: Request): Promise<EthtoolChannels> {
   return EthtoolChannels.from(await request(raw.bytes));
 }
 
-/** The names of the features, by their numbers. */
-async function readNames(request: Request): Promise<string[]> {
+/** Text with zeroes behind it. */
+const textOf = (bytes: Uint8Array): string =>
+  new TextDecoder().decode(bytes.slice()).replace(/\0.*$/s, "");
+
+/** The names of what a device has of one kind (ETH_SS_…), by their numbers. */
+async function readNames(request: Request, set: number): Promise<string[]> {
   const info = EthtoolSsetInfo.alloc();
   info.cmd = ETHTOOL_GSSET_INFO;
-  info.sset_mask = 1n << BigInt(ETH_SS_FEATURES);
+  info.sset_mask = 1n << BigInt(set);
   const told = await request(info.bytes);
+  // Bits of those that it has: without this one no number follows.
+  if (!EthtoolSsetInfo.from(told).sset_mask) return [];
   const count = new DataView(told.buffer).getUint32(EthtoolSsetInfo.offsets.data, true);
+  const most = Math.floor((ROOM_BYTES - EthtoolGstrings.size) / ETH_GSTRING_LEN);
   const strings = EthtoolGstrings.alloc();
   strings.cmd = ETHTOOL_GSTRINGS;
-  strings.string_set = ETH_SS_FEATURES;
-  strings.len = count;
+  strings.string_set = set;
+  strings.len = Math.min(count, most);
   const bytes = await request(strings.bytes);
-  return Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: strings.len }, (_, index) => {
     const at = EthtoolGstrings.size + index * ETH_GSTRING_LEN;
-    const text = new TextDecoder().decode(bytes.slice(at, at + ETH_GSTRING_LEN));
-    return text.replace(/\0.*$/s, "");
+    return textOf(bytes.slice(at, at + ETH_GSTRING_LEN));
   });
 }
 
+/** struct ethtool_stats of linux/ethtool.h: a command, a number, and so many __u64. */
+const STATS_BYTES = 8;
+
+async function readStatistics(request: Request): Promise<ReadonlyMap<string, number>> {
+  const names = await unlessUnsupported(readNames(request, ETH_SS_STATS));
+  if (!names?.length) return new Map();
+  const header = new Uint8Array(STATS_BYTES);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, ETHTOOL_GSTATS, true);
+  view.setUint32(4, names.length, true);
+  const bytes = await request(header);
+  const values = new DataView(bytes.buffer, bytes.byteOffset + STATS_BYTES);
+  return new Map(names.map((name, i) => [name, Number(values.getBigUint64(i * 8, true))]));
+}
+
 async function readFeatures(request: Request): Promise<DeviceFeature[]> {
-  const names = await readNames(request);
+  const names = await readNames(request, ETH_SS_FEATURES);
   const header = EthtoolGfeatures.alloc();
   header.cmd = ETHTOOL_GFEATURES;
   new DataView(header.bytes.buffer).setUint32(
@@ -267,7 +325,7 @@ async function writeFeatures(
   device: string,
   changes: Readonly<Record<string, boolean>>,
 ): Promise<void> {
-  const names = await readNames(request);
+  const names = await readNames(request, ETH_SS_FEATURES);
   const blocks = Math.ceil(names.length / WORD_BITS);
   const bytes = new Uint8Array(EthtoolSfeatures.size + blocks * EthtoolSetFeaturesBlock.size);
   const view = new DataView(bytes.buffer);

@@ -3,7 +3,7 @@ export type { BridgeVlan, BridgeVlanSpec } from "./bridge-vlan.ts";
 export type { Connection, ConnectionEvent, ConnectionTuple } from "./conntrack.ts";
 export { DhcpLease, DhcpRefusedError } from "./dhcp.ts";
 export type { DhcpOptions } from "./dhcp.ts";
-export type { DeviceChannels, DeviceFeature, DeviceLink } from "./ethtool.ts";
+export type { DeviceChannels, DeviceDriver, DeviceFeature, DeviceLink } from "./ethtool.ts";
 export type { Filter, FilterAction, FlowerMatch } from "./filter.ts";
 export type { AddressFlag, AddressSpec, InterfaceAddress } from "./interface-address.ts";
 export type { Link, LinkChanges, LinkFlag, LinkSpec, LinkStatistics, Namespace } from "./link.ts";

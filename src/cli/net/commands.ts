@@ -1,9 +1,18 @@
 // The commands, by their names: how each is understood.
 
+import { bridge } from "./bridge/index.ts";
 import type { Command } from "./command.ts";
 import { ip, objectNamed, OBJECT_NAMES } from "./ip/index.ts";
 import type { Line } from "./lines.ts";
 import { tc } from "./tc/index.ts";
+import { conntrack } from "./tools/conntrack.ts";
+import { dhcp } from "./tools/dhcp.ts";
+import { ethtool } from "./tools/ethtool.ts";
+import { ping } from "./tools/ping.ts";
+import { nameserver, resolve, sleep } from "./tools/resolve.ts";
+import { ss } from "./tools/ss.ts";
+import { sysctl } from "./tools/sysctl.ts";
+import { wg } from "./tools/wg.ts";
 import { unknownWord, WordError, Words } from "./words.ts";
 
 type Parse = (words: Words) => Command;
@@ -25,6 +34,54 @@ const COMMANDS: Readonly<Record<string, Known>> = {
     usage: "tc [-j] [-s] [-n NAME] qdisc|class|filter [VERB...]",
     about: "traffic control: queueing disciplines, their classes, filters",
   },
+  bridge: {
+    parse: bridge,
+    usage: "bridge [-j] [-d] link|fdb|vlan [VERB...]",
+    about: "ports of bridges, their VLANs, where stations are",
+  },
+  ss: {
+    parse: ss,
+    usage: "ss [-tuwxlaimesH46j] [FILTER]",
+    about: "sockets; -i: what TCP knows of them",
+  },
+  ethtool: {
+    parse: ethtool,
+    usage: "ethtool [-k|-K|-i|-S|-l] DEVICE",
+    about: "features, driver, statistics and queues of a device",
+  },
+  sysctl: {
+    parse: sysctl,
+    usage: "sysctl [-n] NAME[=VALUE]...",
+    about: "parameters of the kernel",
+  },
+  wg: {
+    parse: wg,
+    usage: "wg show|set|showconf [DEVICE...]",
+    about: "WireGuard's interfaces",
+  },
+  conntrack: {
+    parse: conntrack,
+    usage: "conntrack [-L|-F]",
+    about: "the connections that pass",
+  },
+  dhcp: {
+    parse: dhcp,
+    usage: "dhcp [release] [DEVICE] [timeout SECONDS]",
+    about: "an address, a route and name servers (default: for eth0)",
+  },
+  ping: {
+    parse: ping,
+    usage: "ping [-c COUNT] [-i SECONDS] [-W SECONDS] [-s BYTES] [-q] HOST",
+    about: "whether somebody answers, and how fast (4 times by default)",
+  },
+  resolve: { parse: resolve, usage: "resolve [-4|-6] NAME...", about: "addresses of names" },
+  nameserver: {
+    parse: nameserver,
+    usage: "nameserver [ADDRESS...]",
+    about: "who is asked for names",
+  },
+  nslookup: { parse: resolve, usage: "nslookup NAME...", about: "the same" },
+  sleep: { parse: sleep, usage: "sleep SECONDS", about: "wait" },
 };
 
 /** Names of commands, and what may stand in their place. */

@@ -96,6 +96,11 @@ const CURES: readonly Cure[] = [
     cure: "the packet filter drops it: nft list ruleset",
   },
   {
+    code: "EAI_AGAIN",
+    command: /./,
+    cure: "no name server answers: nameserver ADDRESS says who is asked, and dhcp finds out",
+  },
+  {
     code: "ESRCH",
     command: /\broute\s+del/,
     cure: "there is no such route: ip route shows those that there are",

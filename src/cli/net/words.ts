@@ -3,6 +3,8 @@
 
 /** How far apart a word and what was meant may be: typing errors. */
 const MAX_DISTANCE = 2;
+/** More words than these are not told. */
+const MAX_KNOWN = 40;
 
 /** A command makes no sense. */
 export class WordError extends Error {
@@ -52,7 +54,8 @@ export function unknownWord(word: string, what: string, known: readonly string[]
   const meant = nearest(word, known);
   const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
   const all = [...new Set(known)];
-  const list = all.length ? `; there ${all.length > 1 ? "are" : "is"} ${all.join(", ")}` : "";
+  const some = all.length > MAX_KNOWN ? [...all.slice(0, MAX_KNOWN), "…"] : all;
+  const list = all.length ? `; there ${all.length > 1 ? "are" : "is"} ${some.join(", ")}` : "";
   return new WordError(`"${word}" is no ${what}${hint}${list}`, { known });
 }
 

@@ -6,7 +6,7 @@
 import type { Kernel } from "../../kernel.ts";
 import { Sockets } from "../../net/facade/index.ts";
 import { net, networkNamespace } from "../../net/index.ts";
-import type { Network } from "../../net/index.ts";
+import type { DhcpLease, Network } from "../../net/index.ts";
 import type { Process } from "../../syscall/process.ts";
 import { CommandError } from "./errors.ts";
 
@@ -16,6 +16,7 @@ export class Space implements AsyncDisposable {
   readonly process: Process;
   readonly network: Network;
   #sockets: Sockets | null = null;
+  readonly #leases = new Map<string, { end(): Promise<void> }>();
 
   private constructor(name: string | null, process: Process) {
     this.name = name;
@@ -27,11 +28,35 @@ export class Space implements AsyncDisposable {
     return new Space(name, await networkNamespace(kernel));
   }
 
+  /** Renew a lease in time for as long as the namespace is there. */
+  async keepLease(device: string, lease: DhcpLease): Promise<void> {
+    await this.#leases.get(device)?.end();
+    const stop = new AbortController();
+    // What cannot be renewed runs out by itself: the kernel takes the address away.
+    const maintained = lease.maintain(stop.signal).catch(() => {});
+    const end = async () => {
+      stop.abort();
+      await maintained;
+      await lease.release();
+    };
+    this.#leases.set(device, { end });
+  }
+
+  /** Give a lease back. @throws {CommandError} ENOENT if there is none */
+  async releaseLease(device: string): Promise<void> {
+    const lease = this.#leases.get(device);
+    if (!lease) throw new CommandError("ENOENT", `${device} has no address by DHCP`);
+    this.#leases.delete(device);
+    await lease.end();
+  }
+
   get sockets(): Sockets {
     return (this.#sockets ??= new Sockets(this.process));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Its interface may be gone, and then there is nothing to be given back.
+    for (const lease of this.#leases.values()) await lease.end().catch(() => {});
     await this.#sockets?.[Symbol.asyncDispose]();
     await this.network[Symbol.asyncDispose]();
     await this.process.exit();
