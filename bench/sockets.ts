@@ -1,25 +1,27 @@
 // What do connections cost: by calls, by the façade, and beside the host's own loopback?
 
+import nodeDgram from "node:dgram";
+import type { Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import http from "node:http";
 import nodeNet from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 
-import { AF_INET, SOCK_STREAM, SOL_TCP } from "../src/abi/constants/socket.ts";
-import { TCP_NODELAY } from "../src/abi/constants/tcp.ts";
 import { Kernel } from "../src/index.ts";
 import type { Process } from "../src/index.ts";
-import { encodeEndpoint } from "../src/net/facade/endpoint.ts";
 import { ipEndpoint } from "../src/net/facade/index.ts";
 import type { Connection, Sockets } from "../src/net/facade/index.ts";
 import { net as network } from "../src/net/index.ts";
 import { createSockets } from "../src/platform/node/index.ts";
+import { connection as bareConnection, loopback } from "./loopback.ts";
 import { median, timePerOperation } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";
 
 const HOST = "127.0.0.1";
 const MESSAGE_BYTES = 100;
 const CHUNK_BYTES = 65536;
+const DATAGRAM_BYTES = 64;
+const DATAGRAMS_AT_ONCE = 32;
 /** As the design allows the façade. */
 const FACADE_RATIO = 1.5;
 /** The goal, connections each second. */
@@ -29,21 +31,6 @@ const ROUNDS = 5;
 /** Operations each second, from nanoseconds for one. */
 const rate = (ns: number): number => 1e9 / ns;
 const bytesPerSecond = (ns: number): number => rate(ns) * CHUNK_BYTES;
-
-/** Both ends of a connection, by calls. */
-async function bareConnection(process: Process): Promise<[number, number]> {
-  const address = encodeEndpoint(ipEndpoint(HOST, 9000));
-  const listener = await process.socket(AF_INET, SOCK_STREAM, 0);
-  await process.bind(listener, address, address.length);
-  await process.listen(listener, 1);
-  const near = await process.socket(AF_INET, SOCK_STREAM, 0);
-  await process.connect(near, address, address.length);
-  const far = await process.accept4(listener, null, null, 0);
-  await process.close(listener);
-  const yes = Uint8Array.of(1, 0, 0, 0);
-  for (const fd of [near, far]) await process.setsockopt(fd, SOL_TCP, TCP_NODELAY, yes, 4);
-  return [near, far];
-}
 
 interface Costs {
   readonly roundTripNs: number;
@@ -258,11 +245,47 @@ async function requests(net: Net): Promise<Subject> {
   return { run: (count) => inLines(count, request), end };
 }
 
-type Make = (net: Net) => Promise<Subject>;
+type Dgram = typeof nodeDgram;
+
+async function bound(dgram: Dgram): Promise<DatagramSocket> {
+  const socket = dgram.createSocket("udp4");
+  socket.bind(0, HOST);
+  await once(socket, "listening");
+  return socket;
+}
+
+/** Datagrams of a few bytes, as many at once as the receiver has room for. */
+async function datagrams(dgram: Dgram): Promise<Subject> {
+  const [near, far] = [await bound(dgram), await bound(dgram)];
+  const { port } = far.address();
+  const message = Buffer.alloc(DATAGRAM_BYTES);
+  const some = (count: number) =>
+    new Promise<void>((resolve) => {
+      let left = count;
+      far.removeAllListeners("message").on("message", () => {
+        if (--left === 0) resolve();
+      });
+      for (let i = 0; i < count; i++) near.send(message, port, HOST);
+    });
+  const run = async (count: number) => {
+    for (let left = count; left > 0; left -= DATAGRAMS_AT_ONCE)
+      await some(Math.min(left, DATAGRAMS_AT_ONCE));
+  };
+  const end = () => {
+    near.close();
+    far.close();
+  };
+  return { run, end };
+}
 
 /** Nanoseconds of one operation on each, in turns, so that what disturbs one disturbs the other. */
-async function besideNode(own: Net, make: Make, count: number): Promise<[number, number]> {
-  const subjects = [await make(own), await make(nodeNet)] as const;
+async function besideNode<M>(
+  own: M,
+  host: M,
+  make: (given: M) => Promise<Subject>,
+  count: number,
+): Promise<[number, number]> {
+  const subjects = [await make(own), await make(host)] as const;
   const times: [number[], number[]] = [[], []];
   for (let round = 0; round <= ROUNDS; round++)
     for (const [index, subject] of subjects.entries()) {
@@ -323,11 +346,12 @@ async function besideCalls(process: Process, sockets: Sockets): Promise<Row[]> {
   ];
 }
 
-async function besideHost(own: Net): Promise<Row[]> {
-  const [trip, hostTrip] = await besideNode(own, streamRoundTrip, 5000);
-  const [chunk, hostChunk] = await besideNode(own, streamChunks, 2000);
-  const [connection, hostConnection] = await besideNode(own, streamConnections, 2000);
-  const [request, hostRequest] = await besideNode(own, requests, 5000);
+async function besideHost(own: Net, dgram: Dgram): Promise<Row[]> {
+  const [trip, hostTrip] = await besideNode(own, nodeNet, streamRoundTrip, 5000);
+  const [chunk, hostChunk] = await besideNode(own, nodeNet, streamChunks, 2000);
+  const [connection, hostConnection] = await besideNode(own, nodeNet, streamConnections, 2000);
+  const [request, hostRequest] = await besideNode(own, nodeNet, requests, 5000);
+  const [datagram, hostDatagram] = await besideNode(dgram, nodeDgram, datagrams, 10_000);
   return [
     {
       item: "round trip of 100 B by net.Socket (beside: node:net on the host's loopback)",
@@ -354,6 +378,12 @@ async function besideHost(own: Net): Promise<Row[]> {
       native: rate(hostRequest),
       goal: rate(hostRequest),
     },
+    {
+      item: "datagrams of 64 B by dgram.Socket (beside: node:dgram)",
+      value: rate(datagram),
+      unit: "/s",
+      native: rate(hostDatagram),
+    },
   ];
 }
 
@@ -361,13 +391,13 @@ export const sockets: Benchmark = {
   question: "What do connections cost, by calls, by connections and by node:net's shape?",
   async run() {
     await using kernel = await Kernel.boot({ image: "full", memoryMiB: 256 });
-    {
-      await using configuration = network(kernel);
-      await configuration.up("lo");
-    }
+    await using configuration = network(kernel);
+    await configuration.up("lo");
     const process = await kernel.process();
+    const inside = await loopback(process, configuration);
     await using own = createSockets(process);
-    const rows = await besideCalls(process, own.sockets);
-    return [...rows, ...(await besideHost(own.net as unknown as Net))];
+    const beside = await besideCalls(process, own.sockets);
+    const host = await besideHost(own.net as unknown as Net, own.dgram as unknown as Dgram);
+    return [...inside, ...beside, ...host];
   },
 };
