@@ -6,7 +6,7 @@
 // most STALL_MS, then dropped (#stalled), until drained().
 
 import { LinkError } from "./errors.ts";
-import { Frame, MIN_FRAME_BYTES } from "./frame.ts";
+import { Frame, MAX_FRAME_BYTES, MIN_FRAME_BYTES } from "./frame.ts";
 import { Jack } from "./link.ts";
 import type { JackOwner, Waiter } from "./link.ts";
 import { complete } from "./offload.ts";
@@ -147,7 +147,9 @@ export abstract class Uplink implements JackOwner, Waiter {
 
   /** For its port. */
   forward(frame: Frame): boolean {
-    if (this.#stalled) {
+    const { lengthBytes } = frame;
+    // What is no frame would end some of the links outside.
+    if (this.#stalled || lengthBytes < MIN_FRAME_BYTES || lengthBytes > MAX_FRAME_BYTES) {
       this.droppedFrames++;
       return true;
     }
