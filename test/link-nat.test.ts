@@ -75,6 +75,9 @@ async function behind(
   };
 }
 
+/** A socket's end, with an error or without. */
+const closed = (socket: Socket) => new Promise<void>((go) => socket.once("close", () => go()));
+
 async function serve(
   served: (socket: Socket) => void,
 ): Promise<{ server: Server; port: number } & AsyncDisposable> {
@@ -145,7 +148,7 @@ test("TCP: whoever closes first, the other hears of it; a reset is a reset", asy
   await net.host.init.shutdown(third, 2).catch(() => {});
   await net.host.init.close(third);
   socket.resume();
-  await once(socket, "close");
+  await closed(socket);
   await until(() => net.nat.connections === 0);
 });
 
@@ -222,7 +225,7 @@ test("a port of the host's leads to a server in the kernel", async () => {
   const nobody = await net.nat.forwardPort({ hostPort: 0, guestPort: 81 });
   const refused = createConnection(nobody.port, LOOPBACK);
   refused.on("error", () => {}).resume();
-  await once(refused, "close");
+  await closed(refused);
   await forward.close();
   const late = createConnection(forward.port, LOOPBACK);
   const [error] = (await once(late, "error")) as [Error & { code: string }];
@@ -436,11 +439,11 @@ test("a NAT that is closed takes its sockets along, and the interface down", asy
   await using net = await behind();
   await net.host.connect(GATEWAY, server.port);
   const socket = await promise;
-  const closed = once(socket, "close");
+  const end = closed(socket.on("error", () => {}));
   const { port } = await net.nat.forwardPort({ hostPort: 0, guestPort: 1 });
   await net.nat.close();
   socket.resume();
-  await closed;
+  await end;
   assert.equal(net.host.device.up, false);
   assert.equal(net.nat.connections, 0);
   const late = createConnection(port, LOOPBACK);
@@ -456,9 +459,9 @@ test("connections of a guest that is gone end; those of one that is only silent 
   await new Promise((go) => setTimeout(go, 1800));
   assert.equal(net.nat.connections, 1);
   await net.host.send(fd, pattern(10));
-  const closed = once(sockets[0], "close");
+  const end = closed(sockets[0]);
   await net.host.kernel.unplug(net.host.device);
-  await closed;
+  await end;
   assert.equal(net.nat.connections, 0);
 });
 

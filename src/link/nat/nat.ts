@@ -249,6 +249,12 @@ export class HostNat extends Uplink implements TcpHost {
     }
   }
 
+  /** End it: connections are reset, then the port loses its carrier. */
+  override async close(): Promise<void> {
+    for (const connection of this.#connections.values()) connection.abort();
+    await super.close();
+  }
+
   #guestOf({ guestAddress }: Forward): Address {
     if (guestAddress === undefined) return this.#plan.host(FIRST_LEASE);
     const guest = parseAddress(guestAddress);
@@ -447,7 +453,8 @@ export class HostNat extends Uplink implements TcpHost {
     const answer = () => void this.#neighbours.send(source, reply);
     if (this.#plan.own.includes(target)) return answer();
     const to = this.#placeOf("icmp", target, 0);
-    if (!to || !this.#sockets.ping || this.#pings >= MAX_PINGS) return;
+    if (!to) return this.#unreachable(source, quote(packet), "host");
+    if (!this.#sockets.ping || this.#pings >= MAX_PINGS) return;
     this.#pings++;
     void this.#sockets
       .ping(to.address)

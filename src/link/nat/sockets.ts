@@ -14,7 +14,7 @@ export interface HostStream {
   readonly backlogBytes: number;
   /** No more is written. */
   end(): void;
-  /** It is over, both ways, at once. Nothing is called any more. */
+  /** It is over, both ways, at once: the other end sees a reset. Its listener is not called any more. */
   destroy(): void;
   pause(): void;
   resume(): void;

@@ -41,6 +41,8 @@ const INITIAL_SEGMENTS = 10;
 const FIRST_TIMEOUT_MS = 250;
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_RETRIES = 12;
+/** The same for a guest that has not answered at all: after about 16 s. */
+const MAX_SYN_RETRIES = 5;
 const DUPLICATES = 3;
 /** What the guest has sent is acknowledged together, up to so many bytes. */
 const MAX_UNTOLD_BYTES = 1 << 18;
@@ -169,7 +171,13 @@ export class TcpConnection implements StreamListener {
     return Math.max(0, MAX_RECEIVE_BYTES - waiting);
   }
 
-  /** End it without a word. */
+  /** End it: both ends see a reset. */
+  abort(): void {
+    if (!this.#over) this.#reset();
+    this.destroy();
+  }
+
+  /** End it without a word to the guest; the host's end, if it has not ended by itself, is reset. */
   destroy(): void {
     if (this.#over) return;
     this.#over = true;
@@ -506,9 +514,8 @@ export class TcpConnection implements StreamListener {
   /** What was sent is not acknowledged in time. */
   #late(): void {
     this.#dueMs = Infinity;
-    if (++this.#retries > MAX_RETRIES) {
-      this.#reset();
-      this.destroy();
+    if (++this.#retries > (this.#established ? MAX_RETRIES : MAX_SYN_RETRIES)) {
+      this.abort();
       return;
     }
     this.#timeoutMs = Math.min(2 * this.#timeoutMs, MAX_TIMEOUT_MS);

@@ -57,7 +57,9 @@ function streamOf(socket: Socket, listener: StreamListener): HostStream {
     destroy: () => {
       socket.removeAllListeners();
       socket.on("error", () => {});
-      socket.destroy();
+      // Before there is a connection there is nobody to tell.
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
