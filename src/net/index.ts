@@ -27,6 +27,7 @@ export { expr } from "./nft/expressions.ts";
 export type { NftExpression } from "./nft/expressions.ts";
 export type { ConnectionState, Matched, NftMatch } from "./nft/match.ts";
 export { NftBatch } from "./nft/nftables.ts";
+export type { NftFlowTable, NftFlowTableSpec } from "./nft/flow-table.ts";
 export type { NftTableName } from "./nft/nftables.ts";
 export type {
   NftChain,

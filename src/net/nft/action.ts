@@ -50,6 +50,8 @@ export type NftAction =
   | { readonly redirect: number }
   /** Masquerade with ports at random. */
   | { readonly masquerade: "random" }
+  /** Its connection goes into a flow table: further packets pass quickly. */
+  | { readonly flow: string }
   /** To a process (nfnetlink_queue). */
   | { readonly queue: number };
 
@@ -146,6 +148,7 @@ function actionOf(action: NftAction): NftExpression[] {
         expr("redirect", { portMin: NFT_REG_1, flags: NF_NAT_RANGE_PROTO_SPECIFIED }),
       ];
     if ("masquerade" in action) return [expr("masquerade", { flags: NF_NAT_RANGE_PROTO_RANDOM })];
+    if ("flow" in action) return [expr("flowOffload", { table: action.flow })];
     if ("queue" in action) return [expr("queue", { number: action.queue, total: 1 })];
   }
   throw new InvalidOptionError("action", `${JSON.stringify(action)}: there is no such action`);

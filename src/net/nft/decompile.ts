@@ -290,8 +290,18 @@ function readStatement(reader: Reader, into: Mutable<NftStatements>): void {
     reader.take();
     return;
   }
-  const { limit, counter, objref, log, notrack, immediate, masquerade, reject, queue } =
-    reader.take();
+  const {
+    limit,
+    counter,
+    objref,
+    log,
+    notrack,
+    immediate,
+    masquerade,
+    reject,
+    queue,
+    flowOffload,
+  } = reader.take();
   if (limit) into.limit = readLimit(limit);
   else if (counter) into.counter = { packets: counter.packets ?? 0, bytes: counter.bytes ?? 0 };
   else if (objref?.type === NFT_OBJECT_COUNTER && objref.name !== undefined)
@@ -303,6 +313,7 @@ function readStatement(reader: Reader, into: Mutable<NftStatements>): void {
   else if (masquerade) into.action = masqueradeOf(masquerade.flags);
   else if (reject) into.action = readReject(reject);
   else if (queue?.number !== undefined) into.action = { queue: queue.number };
+  else if (flowOffload?.table !== undefined) into.action = { flow: flowOffload.table };
   else throw new NotOurs("another expression");
 }
 

@@ -29,6 +29,7 @@ import {
   NFTA_FIB_DREG,
   NFTA_FIB_FLAGS,
   NFTA_FIB_RESULT,
+  NFTA_FLOW_TABLE_NAME,
   NFTA_IMMEDIATE_DATA,
   NFTA_IMMEDIATE_DREG,
   NFTA_LIMIT_BURST,
@@ -44,6 +45,7 @@ import {
   NFTA_LOOKUP_DREG,
   NFTA_LOOKUP_FLAGS,
   NFTA_LOOKUP_SET,
+  NFTA_LOOKUP_SET_ID,
   NFTA_LOOKUP_SREG,
   NFTA_MASQ_FLAGS,
   NFTA_MASQ_REG_PROTO_MAX,
@@ -134,6 +136,7 @@ import {
   NFT_REJECT_ICMP_UNREACH,
   NFT_REJECT_TCP_RST,
   NFT_RETURN,
+  NFT_NAME_MAXLEN,
   NFT_SET_MAXNAMELEN,
   NF_ACCEPT,
   NF_DROP,
@@ -263,10 +266,14 @@ const log = new AttributeSet({
 
 const lookup = new AttributeSet({
   set: [NFTA_LOOKUP_SET, text(NFT_SET_MAXNAMELEN)],
+  /** Of a set that is made together with the rule. */
+  setId: [NFTA_LOOKUP_SET_ID, be32],
   source: [NFTA_LOOKUP_SREG, register],
   target: [NFTA_LOOKUP_DREG, register],
   flags: [NFTA_LOOKUP_FLAGS, be32],
 });
+
+const flow = new AttributeSet({ table: [NFTA_FLOW_TABLE_NAME, text(NFT_NAME_MAXLEN)] });
 
 const masquerade = new AttributeSet({
   flags: [NFTA_MASQ_FLAGS, be32],
@@ -404,6 +411,7 @@ export const expressionKinds = {
   ct: ["ct", ct],
   dynset: ["dynset", dynset],
   fib: ["fib", fib],
+  flowOffload: ["flow_offload", flow],
   immediate: ["immediate", immediate],
   log: ["log", log],
   lookup: ["lookup", lookup],

@@ -33,6 +33,7 @@ import { parsePrefix } from "../address.ts";
 import { whole } from "../netlink/codec.ts";
 import { expr } from "./expressions.ts";
 import type { NftExpression } from "./expressions.ts";
+import type { NftElement } from "./set.ts";
 import { dataTypes } from "./types.ts";
 import type { NftDataType } from "./types.ts";
 
@@ -71,11 +72,13 @@ export const STATES = {
 
 export type ConnectionState = keyof typeof STATES;
 
-/** A value; what is between two; what is in a set; or any but that. */
+/** A value; what is between two; what is in a set, or is one of several; or any but that. */
 export type Matched<T> =
   | T
   | { readonly from: T; readonly to: T }
   | { readonly set: string }
+  /** One of these: they are in a set without a name of its own, that goes with the rule. */
+  | { readonly anyOf: readonly (T | { readonly from: T; readonly to: T })[] }
   | { readonly not: Exclude<Matched<T>, { readonly not: unknown }> };
 
 /** What a packet has to be: all that is given. */
@@ -120,26 +123,36 @@ const MATCH_NAMES: Readonly<Record<keyof NftMatch, true>> = {
   family: true,
 };
 
-/** Compares what is in the register. */
-function compare<T extends string | number>(
-  value: Matched<T>,
-  type: NftDataType,
-  option: string,
-): NftExpression[] {
-  return compareEach(value, (one) => dataTypes[type].write(one, option), option, true);
+/** A set without a name of its own, for one rule. */
+export interface AnonymousSet {
+  readonly type: NftDataType;
+  readonly elements: readonly NftElement[];
+  /** What looks into it. The set's number is put there when it has one. */
+  readonly lookup: NftExpression;
 }
 
-function compareEach<T>(
+/** The name of such a set; the kernel puts a number there. */
+export const ANONYMOUS = "__set%d";
+
+/** How values of one kind are compared. */
+interface Comparison<T> {
+  readonly type: NftDataType;
+  readonly option: string;
+  readonly bytesOf: (value: T) => Uint8Array;
+  readonly sets: AnonymousSet[];
+}
+
+function compareEach<T extends string | number>(
   value: Matched<T>,
-  bytesOf: (value: T) => Uint8Array,
-  option: string,
-  equal: boolean,
+  comparison: Comparison<T>,
+  equal = true,
 ): NftExpression[] {
+  const { bytesOf, option } = comparison;
   if (typeof value !== "object" || value === null) {
     const data = { value: bytesOf(value) };
     return [expr("cmp", { source: NFT_REG_1, operator: equal ? "==" : "!=", data })];
   }
-  if ("not" in value) return compareEach(value.not as Matched<T>, bytesOf, option, !equal);
+  if ("not" in value) return compareEach(value.not as Matched<T>, comparison, !equal);
   if ("set" in value)
     return [
       expr("lookup", {
@@ -148,8 +161,25 @@ function compareEach<T>(
         ...(!equal && { flags: NFT_LOOKUP_F_INV }),
       }),
     ];
+  if ("anyOf" in value) {
+    if (!Array.isArray(value.anyOf) || !value.anyOf.length)
+      throw new InvalidOptionError(option, '"anyOf" is a list of values');
+    const lookup = expr("lookup", {
+      set: ANONYMOUS,
+      source: NFT_REG_1,
+      ...(!equal && { flags: NFT_LOOKUP_F_INV }),
+    });
+    const elements = value.anyOf.map((one) =>
+      typeof one === "object" ? { key: one.from, to: one.to } : { key: one },
+    );
+    comparison.sets.push({ type: comparison.type, elements, lookup });
+    return [lookup];
+  }
   if (!("from" in value && "to" in value))
-    throw new InvalidOptionError(option, "it is a value, { from, to }, { set } or { not }");
+    throw new InvalidOptionError(
+      option,
+      "it is a value, { from, to }, { set }, { anyOf } or { not }",
+    );
   return [
     expr("range", {
       source: NFT_REG_1,
@@ -183,6 +213,8 @@ export class MatchCompiler {
   readonly #family: number;
   readonly #expressions: NftExpression[] = [];
   #network: number | undefined;
+  /** Sets that have to be made for what was compiled. */
+  readonly sets: AnonymousSet[] = [];
 
   /** @param family NFPROTO_… of the table */
   constructor(family: number) {
@@ -212,14 +244,25 @@ export class MatchCompiler {
     if (match.destination !== undefined) this.#address(match.destination, "destination");
     this.#transport(match);
     if (state !== undefined) this.#state(state);
-    if (mark !== undefined) this.#add(load("mark"), ...compare(mark, "mark", "match.mark"));
+    if (mark !== undefined) this.#add(load("mark"), ...this.#compare(mark, "mark", "match.mark"));
     if (connectionMark !== undefined)
       this.#add(
         expr("ct", { key: "mark", target: NFT_REG_1 }),
-        ...compare(connectionMark, "mark", "match.connectionMark"),
+        ...this.#compare(connectionMark, "mark", "match.connectionMark"),
       );
-    if (userId !== undefined) this.#add(load("skuid"), ...compare(userId, "mark", "match.userId"));
+    if (userId !== undefined)
+      this.#add(load("skuid"), ...this.#compare(userId, "mark", "match.userId"));
     return this.#expressions;
+  }
+
+  /** Compares what is in the register. */
+  #compare<T extends string | number>(
+    value: Matched<T>,
+    type: NftDataType,
+    option: string,
+  ): NftExpression[] {
+    const bytesOf = (one: T) => dataTypes[type].write(one, option);
+    return compareEach(value, { type, option, bytesOf, sets: this.sets });
   }
 
   #add(...expressions: readonly NftExpression[]): void {
@@ -244,7 +287,8 @@ export class MatchCompiler {
       const bytes = dataTypes.ifname.write(name, option);
       return name.endsWith("*") ? bytes.slice(0, name.length - 1) : bytes;
     };
-    this.#add(load(key), ...compareEach(value, bytesOf, option, true));
+    const comparison = { type: "ifname", option, bytesOf, sets: this.sets } as const;
+    this.#add(load(key), ...compareEach(value, comparison));
   }
 
   #address(value: Matched<string>, which: "source" | "destination"): void {
@@ -254,14 +298,16 @@ export class MatchCompiler {
     if (sample === undefined && known === undefined)
       throw new InvalidOptionError(option, 'a set of addresses needs "family" here');
     const prefix = sample === undefined ? undefined : parsePrefix(sample, option);
+    // Networks in a set are the set's: what is looked up there is the whole address.
+    const masked = prefix && !isAnyOf(value) ? prefix : undefined;
     const v4 = prefix ? prefix.family === AF_INET : known === NFPROTO_IPV4;
     this.#need(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, option);
     const length = v4 ? 4 : 16;
     // Where the headers have them: RFC 791 and RFC 8200.
     const offset = (v4 ? 12 : 8) + (which === "destination" ? length : 0);
     this.#add(part("network", offset, length));
-    if (prefix && prefix.prefixLength < length * 8) {
-      const mask = maskOf(length, prefix.prefixLength);
+    if (masked && masked.prefixLength < length * 8) {
+      const mask = maskOf(length, masked.prefixLength);
       const zero = new Uint8Array(length);
       this.#add(
         expr("bitwise", {
@@ -280,7 +326,8 @@ export class MatchCompiler {
       const mask = maskOf(length, prefixLength);
       return bytes.map((byte, index) => byte & mask[index]);
     };
-    this.#add(...compareEach(value, bytesOf, option, true));
+    const type = v4 ? "ipv4_addr" : "ipv6_addr";
+    this.#add(...compareEach(value, { type, option, bytesOf, sets: this.sets }));
   }
 
   #transport({ protocol, sourcePort, destinationPort, icmpType }: NftMatch): void {
@@ -293,12 +340,15 @@ export class MatchCompiler {
       if (port === undefined) continue;
       if (number === undefined || !WITH_PORTS.has(number))
         throw new InvalidOptionError(`match.${name}`, 'it needs a "protocol" that has ports');
-      this.#add(part("transport", offset, 2), ...compare(port, "inet_service", `match.${name}`));
+      this.#add(
+        part("transport", offset, 2),
+        ...this.#compare(port, "inet_service", `match.${name}`),
+      );
     }
     if (icmpType === undefined) return;
     if (number !== IPPROTO_ICMP && number !== IPPROTO_ICMPV6)
       throw new InvalidOptionError("match.icmpType", 'it needs the "protocol" icmp or icmpv6');
-    this.#add(part("transport", 0, 1), ...compare(icmpType, "inet_proto", "match.icmpType"));
+    this.#add(part("transport", 0, 1), ...this.#compare(icmpType, "inet_proto", "match.icmpType"));
   }
 
   #state(states: readonly ConnectionState[]): void {
@@ -331,8 +381,13 @@ function sampleOf(value: Matched<string>): string | undefined {
   if (typeof value === "string") return value;
   if ("not" in value) return sampleOf(value.not);
   if ("from" in value) return value.from;
-  return undefined;
+  if (!("anyOf" in value)) return undefined;
+  const [first] = value.anyOf;
+  return typeof first === "object" ? first.from : first;
 }
+
+const isAnyOf = (value: Matched<string>): boolean =>
+  typeof value === "object" && ("not" in value ? isAnyOf(value.not) : "anyOf" in value);
 
 function maskOf(lengthBytes: number, prefixLength: number): Uint8Array {
   return Uint8Array.from({ length: lengthBytes }, (_, index) => {

@@ -8,18 +8,21 @@ import {
   NFNL_SUBSYS_NFTABLES,
   NFPROTO_UNSPEC,
   NFT_MSG_DELCHAIN,
+  NFT_MSG_DELFLOWTABLE,
   NFT_MSG_DELOBJ,
   NFT_MSG_DELRULE,
   NFT_MSG_DELSET,
   NFT_MSG_DELSETELEM,
   NFT_MSG_DELTABLE,
   NFT_MSG_GETCHAIN,
+  NFT_MSG_GETFLOWTABLE,
   NFT_MSG_GETOBJ,
   NFT_MSG_GETRULE,
   NFT_MSG_GETSET,
   NFT_MSG_GETSETELEM,
   NFT_MSG_GETTABLE,
   NFT_MSG_NEWCHAIN,
+  NFT_MSG_NEWFLOWTABLE,
   NFT_MSG_NEWOBJ,
   NFT_MSG_NEWRULE,
   NFT_MSG_NEWSET,
@@ -39,7 +42,10 @@ import { compose } from "../netlink/message.ts";
 import type { Composed } from "../netlink/message.ts";
 import type { Session } from "../session.ts";
 import { compileStatements } from "./action.ts";
-import { MatchCompiler } from "./match.ts";
+import { flowTableAttributes, flowTableValues } from "./flow-table.ts";
+import type { NftFlowTable, NftFlowTableSpec } from "./flow-table.ts";
+import { ANONYMOUS, MatchCompiler } from "./match.ts";
+import type { AnonymousSet } from "./match.ts";
 import {
   chainAttributes,
   chainValues,
@@ -55,6 +61,7 @@ import {
   ruleAttributes,
   setAttributes,
   tableAttributes,
+  readFlowTable,
 } from "./objects.ts";
 import type {
   NftChain,
@@ -158,11 +165,9 @@ export class NftBatch {
   /** A rule: the last of its chain, if it does not say where. */
   addRule(spec: NftRuleSpec): this {
     const { family, table, chain, match = {}, expressions = [], comment, before, after } = spec;
-    const all = [
-      ...new MatchCompiler(familyNumber(family)).compile(match),
-      ...expressions,
-      ...compileStatements(spec),
-    ];
+    const compiler = new MatchCompiler(familyNumber(family));
+    const all = [...compiler.compile(match), ...expressions, ...compileStatements(spec)];
+    for (const set of compiler.sets) this.#addAnonymous(spec, set);
     const position = before ?? after;
     return this.#push(
       NFT_MSG_NEWRULE,
@@ -200,6 +205,24 @@ export class NftBatch {
       `add the set ${spec.name} of ${spec.table}`,
     );
     return elements.length ? this.addElements(spec, spec.name, elements, spec) : this;
+  }
+
+  /** A set for one rule, which the rule that is added next looks into. */
+  #addAnonymous({ family, table }: NftTableName, { type, elements, lookup }: AnonymousSet): void {
+    const ranges = elements.some(({ key, to }) => to !== undefined || String(key).includes("/"));
+    const flags = ["anonymous", "constant", ...(ranges ? (["interval"] as const) : [])] as const;
+    const setId = ++this.#setId;
+    const spec: NftSetSpec = { family, table, name: ANONYMOUS, type, flags };
+    const what = `add a set for a rule of ${table}`;
+    const made = [setAttributes, setValues(spec, setId)] as const;
+    this.#push(NFT_MSG_NEWSET, NLM_F_CREATE, family, made, what);
+    const raw = rawElements(elements, { type, flags });
+    for (let at = 0; at < raw.length; at += ELEMENTS_PER_MESSAGE) {
+      const part = raw.slice(at, at + ELEMENTS_PER_MESSAGE);
+      const value = { table, set: ANONYMOUS, setId, elements: part };
+      this.#push(NFT_MSG_NEWSETELEM, NLM_F_CREATE, family, [elementsAttributes, value], what);
+    }
+    if (lookup.lookup) lookup.lookup.setId = setId;
   }
 
   deleteSet({ family, table }: NftTableName, name: string): this {
@@ -245,6 +268,20 @@ export class NftBatch {
         `${verb} elements of the set ${set} of ${table}`,
       );
     return this;
+  }
+
+  /** A flow table; one that is there stays as it is. */
+  addFlowTable(spec: NftFlowTableSpec): this {
+    const value = flowTableValues(spec);
+    const what = `add the flow table ${spec.name} of ${spec.table}`;
+    const attributes = [flowTableAttributes, value] as const;
+    return this.#push(NFT_MSG_NEWFLOWTABLE, NLM_F_CREATE, spec.family, attributes, what);
+  }
+
+  deleteFlowTable({ family, table }: NftTableName, name: string): this {
+    const what = `delete the flow table ${name} of ${table}`;
+    const attributes = [flowTableAttributes, { table, name }] as const;
+    return this.#push(NFT_MSG_DELFLOWTABLE, 0, family, attributes, what);
   }
 
   /** A counter with a name, for any number of rules. */
@@ -367,6 +404,13 @@ export class Nft {
       .map(readCounter)
       .filter((counter) => counter !== undefined)
       .filter(({ table }) => !of || table === of.table);
+  }
+
+  /** Flow tables, all or those of one table. */
+  async flowTables(of?: NftTableName, options?: CallOptions): Promise<NftFlowTable[]> {
+    const what = "list flow tables";
+    const messages = await this.#dump(NFT_MSG_GETFLOWTABLE, of?.family, what, undefined, options);
+    return messages.map(readFlowTable).filter(({ table }) => !of || table === of.table);
   }
 
   /** Take away all tables, with all that is in them. */

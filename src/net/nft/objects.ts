@@ -45,6 +45,7 @@ import {
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
   NFTA_SET_ELEM_LIST_SET,
+  NFTA_SET_ELEM_LIST_SET_ID,
   NFTA_SET_ELEM_LIST_TABLE,
   NFTA_SET_ELEM_TIMEOUT,
   NFTA_SET_FLAGS,
@@ -62,6 +63,7 @@ import {
   NFT_CHAIN_MAXNAMELEN,
   NFT_OBJECT_COUNTER,
   NFT_OBJ_MAXNAMELEN,
+  NFT_SET_ANONYMOUS,
   NFT_SET_CONSTANT,
   NFT_SET_EVAL,
   NFT_SET_INTERVAL,
@@ -100,6 +102,8 @@ import { decompile } from "./decompile.ts";
 import type { NftRuleWords } from "./decompile.ts";
 import { data, expressions, setExpression } from "./expressions.ts";
 import type { NftExpression } from "./expressions.ts";
+import { flowTableAttributes, flowTableOf } from "./flow-table.ts";
+import type { NftFlowTable } from "./flow-table.ts";
 import type { NftMatch } from "./match.ts";
 import type { NftDataType } from "./types.ts";
 
@@ -334,6 +338,7 @@ export interface NftRule {
 // --- Sets ----------------------------------------------------------------------------------------
 
 const SET_FLAGS = {
+  anonymous: NFT_SET_ANONYMOUS,
   constant: NFT_SET_CONSTANT,
   interval: NFT_SET_INTERVAL,
   map: NFT_SET_MAP,
@@ -401,6 +406,7 @@ export type RawElement = Value<typeof element>;
 export const elementsAttributes = new AttributeSet({
   table: [NFTA_SET_ELEM_LIST_TABLE, tableName],
   set: [NFTA_SET_ELEM_LIST_SET, setName],
+  setId: [NFTA_SET_ELEM_LIST_SET_ID, be32],
   elements: [NFTA_SET_ELEM_LIST_ELEMENTS, list(element, { type: NFTA_LIST_ELEM })],
 });
 
@@ -460,6 +466,12 @@ export function readChain(message: Message): NftChain {
     ...(policy !== undefined && { policy }),
     ...(at?.device !== undefined && { device: at.device }),
   };
+}
+
+/** @internal */
+export function readFlowTable(message: Message): NftFlowTable {
+  const { family, rest } = split(message);
+  return flowTableOf(family, flowTableAttributes.read(rest));
 }
 
 /** @internal */
