@@ -26,6 +26,17 @@ export class PlaceError extends Error {
   }
 }
 
+/** Something failed, and the exit code says what. */
+export class FailedError extends Error {
+  override readonly name = "FailedError";
+  readonly exitCode: number;
+
+  constructor(problem: string, exitCode: number, cause?: unknown) {
+    super(problem, cause === undefined ? undefined : { cause });
+    this.exitCode = exitCode;
+  }
+}
+
 /** What went wrong, without the names of calls and of the kernel's own paths. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

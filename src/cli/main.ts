@@ -4,7 +4,7 @@
 import module from "node:module";
 
 import { assertJspi } from "../machine/jspi.ts";
-import { describeError, UsageError } from "./errors.ts";
+import { describeError, FailedError, UsageError } from "./errors.ts";
 import { interrupt, InterruptedError } from "./interrupt.ts";
 import { printable } from "./output.ts";
 import { findVerb, helpText, packageVersion } from "./verbs.ts";
@@ -73,5 +73,6 @@ try {
   const verb = usage ? error.verb && `${error.verb}:` : argv[0];
   complain(verb, describeError(error));
   const interrupted = error instanceof InterruptedError ? INTERRUPTED : undefined;
-  process.exitCode = usage ? USAGE : (interrupted ?? findVerb(argv[0]).failed ?? FAILED);
+  const own = error instanceof FailedError ? error.exitCode : undefined;
+  process.exitCode = usage ? USAGE : (interrupted ?? own ?? findVerb(argv[0]).failed ?? FAILED);
 }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { UsageError } from "./errors.ts";
 import { CHANGE_VERBS } from "./verbs/change.ts";
 import { COPY_VERBS } from "./verbs/copy.ts";
+import { FETCH_VERBS } from "./verbs/fetch.ts";
 import { LOOK_VERBS } from "./verbs/look.ts";
 import { MAKE_VERBS } from "./verbs/make.ts";
 import { MORE_VERBS } from "./verbs/more.ts";
@@ -19,7 +20,7 @@ const GROUPS: readonly (readonly [title: string, verbs: Verbs])[] = [
   ["Copying", COPY_VERBS],
   ["Changing files of images", CHANGE_VERBS],
   ["Making images", MAKE_VERBS],
-  ["The network", NET_VERBS],
+  ["The network", { ...NET_VERBS, ...FETCH_VERBS }],
   ["More", MORE_VERBS],
 ];
 

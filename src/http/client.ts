@@ -3,7 +3,6 @@
 // Invariants: every connection that stands is in #connections until it is closed; one that failed
 // takes no more requests. A request that is over has no timer and no listener left.
 
-import { once } from "node:events";
 import type { Readable } from "node:stream";
 
 import { InvalidOptionError } from "../machine/errors.ts";
@@ -122,7 +121,8 @@ export class HttpResponse implements AsyncDisposable {
   /** Without reading what is left. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.body.closed) return;
-    const closed = once(this.body, "close");
+    // However it ends: nobody reads it.
+    const closed = new Promise<void>((resolve) => void this.body.once("close", () => resolve()));
     this.body.destroy();
     await closed;
   }

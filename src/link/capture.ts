@@ -144,6 +144,15 @@ export class Capture {
     return captured.stop;
   }
 
+  /** Names of more IPv4 addresses, from here on, and in further files. @throws {InvalidOptionError} */
+  addNames(names: Readonly<Record<string, string>>): void {
+    const entries = Object.entries(names);
+    if (!entries.length || this.#closed || this.#error) return;
+    const block = namesBlock(entries.map(([ip, name]) => [parseIpv4(ip), name]));
+    this.#start.push(block);
+    this.#put(block);
+  }
+
   /** Stop, and write what is left. Settles when the sink is closed. @throws {LinkError} if it failed */
   async close(): Promise<void> {
     if (!this.#closed) {
