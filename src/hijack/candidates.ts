@@ -10,16 +10,18 @@ import {
   getDefaultAutoSelectFamilyAttemptTimeout,
   isIP,
 } from "node:net";
-import type { LookupFunction } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 
 import type { ConnectArguments } from "../platform/node/sockets/arguments.ts";
 import type { ConnectOptions } from "./native-stream.ts";
 
 export class Candidates {
+  readonly #socket: Socket;
   readonly #options: ConnectOptions;
   #found: readonly LookupAddress[] = [];
 
-  constructor(options: ConnectOptions) {
+  constructor(socket: Socket, options: ConnectOptions) {
+    this.#socket = socket;
     this.#options = options;
   }
 
@@ -48,8 +50,11 @@ export class Candidates {
       this.#found = Array.isArray(found)
         ? found
         : [{ address: found, family: family ?? isIP(found) }];
-      const [first] = this.#found;
+      const [first, ...others] = this.#found;
       callback(null, first?.address ?? "", first?.family ?? 0);
+      // node:net tells of the one that it got.
+      for (const { address, family } of others)
+        this.#socket.emit("lookup", null, address, family, name);
     });
   };
 

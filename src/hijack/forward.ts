@@ -16,7 +16,7 @@ const LOOPBACK = "127.0.0.1";
 
 /** @throws {InvalidOptionError} */
 export function parseForward(text: string, option: string): PortForward {
-  const match = /^(?:([\d.]+):)?(\d+)(?::(\d+))?(?:\/(tcp|udp))?$/.exec(text.trim());
+  const match = /^(?:(\d+(?:\.\d+){3}):)?(\d+)(?::(\d+))?(?:\/(tcp|udp))?$/.exec(text.trim());
   if (!match)
     throw new InvalidOptionError(
       option,

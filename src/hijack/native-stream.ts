@@ -53,8 +53,8 @@ export interface NativeStream extends NativeHandle {
   // As a TCP handle's.
   connect(request: NativeRequest, address: string, port: number): number;
   connect6(request: NativeRequest, address: string, port: number): number;
-  bind(address: string, port: number): number;
-  bind6(address: string, port: number): number;
+  bind(address: string, port?: number): number;
+  bind6(address: string, port?: number): number;
   getpeername(out: NativeAddress): number;
   setNoDelay(enable: boolean): number;
   setKeepAlive(enable: boolean, delayS: number, intervalS?: number, count?: number): number;

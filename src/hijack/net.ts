@@ -34,7 +34,9 @@ export class ClusterError extends Error {
 /** Whether the kernel's network is meant. */
 function isKernels(stack: Stack, options: ConnectOptions): boolean {
   if (options.path || isOnHost()) return false;
-  return !stack.bypass.has(options.host ?? "localhost", Number(options.port));
+  const { host = "localhost", port } = options;
+  // What is no name node:net refuses.
+  return typeof host !== "string" || !stack.bypass.has(host, Number(port));
 }
 
 export function hijackNet(stack: Stack): void {
@@ -57,7 +59,7 @@ function hijackSockets(stack: Stack): void {
           if (isOnHost()) socket.unref();
           return result;
         }
-        const candidates = new Candidates(options);
+        const candidates = new Candidates(socket, options);
         const handle = new StreamHandle(stack, candidates);
         stack.node.setHandle(socket, handle.native);
         return original.call(this, candidates.connectOptions, callback);

@@ -7,8 +7,14 @@
 import type { Socket } from "node:net";
 import process from "node:process";
 
-import { SocketClosedError } from "../net/facade/index.ts";
-import type { Connection, Endpoint, OptionName, OptionValue } from "../net/facade/index.ts";
+import { SocketClosedError, ipEndpoint } from "../net/facade/index.ts";
+import type {
+  Connection,
+  Endpoint,
+  IpEndpoint,
+  OptionName,
+  OptionValue,
+} from "../net/facade/index.ts";
 import { Attempt } from "../platform/node/sockets/attempt.ts";
 import type { Candidates } from "./candidates.ts";
 import { uvNumber } from "./native-stream.ts";
@@ -22,7 +28,7 @@ const KEEPALIVE_COUNT = 10;
 /** What a read gave. */
 type Read = Uint8Array | null;
 
-function putAddress(out: NativeAddress, endpoint: Endpoint | undefined): number {
+function putAddress(out: NativeAddress, endpoint: Endpoint | null | undefined): number {
   if (endpoint?.family !== "IPv4" && endpoint?.family !== "IPv6") return uvNumber("ENOTCONN");
   const { address, family, port, scope } = endpoint;
   out.address = scope ? `${address}%${scope}` : address;
@@ -49,11 +55,14 @@ export class StreamHandle {
   readonly #candidates: Candidates | null;
   #connection: Connection | null = null;
   #attempt: AbortController | null = null;
-  #local: { address: string; port: number } | null = null;
+  /** Where it is to connect from. */
+  #local: IpEndpoint | null = null;
   #wanted = false;
   #pulling = false;
   #kept: Read | undefined = undefined;
   #ended = false;
+  /** Settles when the end of what was written last is told above. */
+  #untold: Promise<void> | null = null;
   #closed = false;
   #held = false;
   #referenced = true;
@@ -73,8 +82,8 @@ export class StreamHandle {
       void this.#connect(request, address, port);
       return 0;
     };
-    const bind = (address: string, port: number) => {
-      this.#local = { address, port };
+    const bind = (address: string, port = 0) => {
+      this.#local = ipEndpoint(address, port, "localAddress");
       return 0;
     };
     return Object.assign(native, {
@@ -100,7 +109,7 @@ export class StreamHandle {
         void this.#shutdown(request);
         return 0;
       },
-      getsockname: (out: NativeAddress) => putAddress(out, this.#connection?.local),
+      getsockname: (out: NativeAddress) => putAddress(out, this.#connection?.local ?? this.#local),
       getpeername: (out: NativeAddress) => putAddress(out, this.#connection?.remote),
       close: (done?: () => void) => void this.#close(false, done),
       reset: (done?: () => void) => {
@@ -186,6 +195,8 @@ export class StreamHandle {
         const kept = this.#kept;
         this.#kept = undefined;
         const read = kept === undefined ? await connection.read() : kept;
+        // What was written before is told of before.
+        while (this.#untold) await this.#untold;
         if (this.#closed) return;
         if (this.#wanted) this.#give(read);
         else this.#kept = read;
@@ -236,7 +247,13 @@ export class StreamHandle {
    * not bear to be told before it has returned.
    */
   #finish(tell: () => void): void {
-    setImmediate(tell);
+    const told = Promise.withResolvers<void>();
+    this.#untold = told.promise;
+    setImmediate(() => {
+      if (this.#untold === told.promise) this.#untold = null;
+      told.resolve();
+      tell();
+    });
   }
 
   // --- The end -------------------------------------------------------------------------------
