@@ -5,6 +5,8 @@ export { FileDisk } from "./file-disk.ts";
 export type { FileDiskOptions } from "./file-disk.ts";
 export { KernelNotFoundError } from "./image.ts";
 export { hostNat } from "./host-nat.ts";
+export { MulticastLink } from "./multicast-link.ts";
+export type { MulticastLinkOptions } from "./multicast-link.ts";
 export { SocketLink, SocketLinkServer } from "./socket-link.ts";
 export type { SocketPlace } from "./socket-link.ts";
 export { TapLink } from "./tap-link.ts";
