@@ -2,8 +2,8 @@
 // interpreter notices when the kernel does something else than a script says.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { suite, test } from "node:test";
 
 import { rejection } from "./kernel.ts";
@@ -11,7 +11,7 @@ import { IP_VERSIONS } from "./packetdrill/config.ts";
 import { ScriptError } from "./packetdrill/errors.ts";
 import { EXPECTED_FAILURES } from "./packetdrill/expected.ts";
 import { runScript } from "./packetdrill/run.ts";
-import { configOf, kernelScripts } from "./packetdrill/source.ts";
+import { configOf, kernelScripts, versionsOf } from "./packetdrill/source.ts";
 
 const scripts = kernelScripts();
 const script = (name: string) => scripts.find((path) => basename(path) === `${name}.pkt`)!;
@@ -58,6 +58,21 @@ suite("the kernel's packetdrill scripts", () => {
     );
     assert.equal(passed + failedAsExpected, scripts.length * IP_VERSIONS.length);
   });
+});
+
+suite("the project's own packetdrill scripts", () => {
+  const own = globSync("packetdrill/scripts/*.pkt", { cwd: import.meta.dirname }).toSorted();
+
+  test("are there", () => assert.ok(own.length >= 12, `${own.length} scripts`));
+
+  for (const name of own) {
+    const path = join(import.meta.dirname, name);
+    for (const version of versionsOf(path))
+      test(`${basename(path)} (${version})`, async () => {
+        const { packets } = await runScript(path, { config: configOf(path, version) });
+        assert.ok(packets > 0);
+      });
+  }
 });
 
 /** What a script says after a change: it has to fail at that line, and say this. */
@@ -206,7 +221,9 @@ suite("a script that says something else fails", () => {
       const at = text.indexOf(from);
       assert.ok(at >= 0, `${file} has ${from}`);
       const changed = text.slice(0, at) + to + text.slice(at + from.length);
-      const error = await rejection(runScript(path, { config: configOf(path, "ipv4"), text: changed }));
+      const error = await rejection(
+        runScript(path, { config: configOf(path, "ipv4"), text: changed }),
+      );
       assert.ok(error instanceof ScriptError, String(error));
       assert.match(error.message, says);
       const [place] = error.message.split(": ", 1);

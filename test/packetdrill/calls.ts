@@ -667,7 +667,8 @@ async function sendfile(args: Arguments, host: CallHost): Promise<Done> {
   const [offset] = itemsOf(args.at(2));
   let piece: Piece | null = null;
   if (offset && !isNull(args.at(2)) && offset.kind !== "ellipsis") {
-    piece = await host.room.take(8);
+    // As long as what is asked for, as if that was read into it: the marshaller takes it for a buffer.
+    piece = await host.room.take(Math.max(8, args.number(3)));
     piece.view.setBigInt64(0, BigInt(numberOf(offset)), true);
   }
   const { process } = host;

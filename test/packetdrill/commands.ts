@@ -5,6 +5,7 @@ import { AT_FDCWD, O_RDONLY } from "../../src/abi/constants/fcntl.ts";
 import { NETLINK_GENERIC } from "../../src/abi/constants/netlink.ts";
 import { Genlmsghdr } from "../../src/abi/structs/netlink.ts";
 import { InvalidOptionError } from "../../src/machine/errors.ts";
+import { UnknownDeviceError } from "../../src/net/index.ts";
 import type { QdiscSpec, Route } from "../../src/net/index.ts";
 import { NetlinkError } from "../../src/net/netlink/errors.ts";
 import { GenericFamily } from "../../src/net/netlink/generic.ts";
@@ -40,6 +41,7 @@ const program =
       const expected =
         error instanceof SystemError ||
         error instanceof NetlinkError ||
+        error instanceof UnknownDeviceError ||
         error instanceof InvalidOptionError ||
         error instanceof UsageError;
       if (!expected) throw error;
