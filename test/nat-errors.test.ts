@@ -7,11 +7,10 @@ import type { AddressInfo, Socket } from "node:net";
 import { test } from "node:test";
 
 import { Kernel } from "../src/index.ts";
-import { HostNat, MAX_CONNECTIONS } from "../src/link/index.ts";
+import { HostNat, MAX_CONNECTIONS, MAX_FLOWS } from "../src/link/index.ts";
 import type { HostSockets } from "../src/link/index.ts";
 import { parseAddress } from "../src/link/nat/address.ts";
 import { datagramFrames } from "../src/link/nat/datagram.ts";
-import { MAX_FLOWS } from "../src/link/nat/flows.ts";
 import { readPacket } from "../src/link/nat/packet.ts";
 import { RST, SYN, readSegment, segmentFrame } from "../src/link/nat/segment.ts";
 import { complete } from "../src/link/offload.ts";

@@ -19,6 +19,8 @@ import type {
   StreamListener,
 } from "../../link/nat/sockets.ts";
 
+/** How long the other end may be silent until it is asked whether it is there. */
+const KEEP_ALIVE_MS = 60_000;
 /** What is read at once. */
 const READ_BYTES = 262_144;
 /** How long a host may take to answer an echo request, in seconds. */
@@ -44,6 +46,8 @@ function failureOf(error: Error): HostFailure {
 
 function streamOf(socket: Socket, listener: StreamListener): HostStream {
   socket.setNoDelay(true);
+  // The guest's own questions whether the other end is there end at the NAT.
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.on("connect", () => listener.opened());
   socket.on("data", (bytes: Buffer) => listener.data(bytes));
   socket.on("end", () => listener.ended());
