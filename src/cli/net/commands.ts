@@ -4,6 +4,7 @@ import { bridge } from "./bridge/index.ts";
 import type { Command } from "./command.ts";
 import { ip, objectNamed, OBJECT_NAMES } from "./ip/index.ts";
 import type { Line } from "./lines.ts";
+import { nft } from "./nft/index.ts";
 import { tc } from "./tc/index.ts";
 import { conntrack } from "./tools/conntrack.ts";
 import { dhcp } from "./tools/dhcp.ts";
@@ -43,6 +44,11 @@ const COMMANDS: Readonly<Record<string, Known>> = {
     parse: ss,
     usage: "ss [-tuwxlaimesH46j] [FILTER]",
     about: "sockets; -i: what TCP knows of them",
+  },
+  nft: {
+    parse: nft,
+    usage: "nft [-a] [-j] list|add|insert|delete|flush ..., or -f FILE",
+    about: "the packet filter: tables, chains, rules, sets, NAT",
   },
   ethtool: {
     parse: ethtool,
