@@ -5,6 +5,7 @@
 
 import { IPPROTO_TCP } from "../../abi/constants/in.ts";
 import {
+  MSG_CMSG_CLOEXEC,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SHUT_WR,
@@ -14,9 +15,12 @@ import {
 } from "../../abi/constants/socket.ts";
 import { errno } from "../../abi/errno.ts";
 import { NR } from "../../abi/numbers.ts";
+import { InvalidOptionError } from "../../machine/errors.ts";
 import { SystemError, isError } from "../../syscall/errors.ts";
 import { copyOf } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
+import type { ControlMessage } from "./control.ts";
+import type { DatagramRoom } from "./datagram-room.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { explain } from "./errors.ts";
 import type { Context } from "./errors.ts";
@@ -40,6 +44,7 @@ import { readableOf, writableOf } from "./web-streams.ts";
 export const READ_BYTES = 64 << 10;
 /** No call waits, and a broken pipe is an error, not a signal. */
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
+const MESSAGE_FLAGS = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
 /** An int, as the kernel has it. */
 const INT_BYTES = 4;
 
@@ -55,6 +60,21 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes of a connection, and what came beside them. */
+export interface Message {
+  /** The caller's own. */
+  readonly bytes: Bytes;
+  readonly control: readonly ControlMessage[];
+  /** MSG_… e.g. MSG_CTRUNC if there were more control messages than there is room for. */
+  readonly flags: number;
+}
+
+/** Control messages to be sent, and where they are written. */
+interface Beside {
+  readonly room: DatagramRoom;
+  readonly control: readonly ControlMessage[];
+}
+
 /** A connection. Close it, or what it holds of the kernel stays until the process exits. */
 export class Connection extends KernelSocket {
   /** The other end. */
@@ -67,6 +87,8 @@ export class Connection extends KernelSocket {
   constructor(host: Host, fd: number, local: Endpoint | undefined, remote: Endpoint | undefined) {
     super(host, fd, local);
     this.remote = remote;
+    // One read ends where descriptors were sent along.
+    this.source.pieces = remote?.family === "unix";
   }
 
   /** Let the reactor know of it. @internal */
@@ -127,26 +149,43 @@ export class Connection extends KernelSocket {
     });
   }
 
-  async #receive<T>(maxBytes: number, take: (count: number) => T): Promise<T> {
+  /**
+   * As {@link read}, with the control messages that came beside the bytes: descriptors by a unix
+   * socket, which are the application's to close, or what options ask for (SO_TIMESTAMPNS).
+   */
+  async readMessage(maxBytes: number = READ_BYTES): Promise<Message | null> {
+    const { dataBytes } = this.host.lane;
+    const room = await this.host.datagramRoom();
+    const take = (count: number) => {
+      const { control, flags } = room.takeOne();
+      return count ? { bytes: copyOf(dataBytes, count), control, flags } : null;
+    };
+    return this.#receive(maxBytes, take, room);
+  }
+
+  async #receive<T>(maxBytes: number, take: (count: number) => T, room?: DatagramRoom): Promise<T> {
     const { source } = this;
     const gate = source.readable ? undefined : source.reading;
+    const length = Math.min(maxBytes, DATA_BYTES);
     try {
-      return await this.host.lane.run(this.#receiving(Math.min(maxBytes, DATA_BYTES), take), gate);
+      return await this.host.lane.run(this.#receiving(length, take, room), gate);
     } catch (error) {
       throw explain(error, { syscall: "read" });
     }
   }
 
-  *#receiving<T>(length: number, take: (count: number) => T): Job<T> {
+  *#receiving<T>(length: number, take: (count: number) => T, room?: DatagramRoom): Job<T> {
     const { source } = this;
     const { lane } = this.host;
     for (;;) {
       this.check();
       source.readable = false;
-      const count = yield lane.call(NR.recvfrom, this.fd, lane.data, length, MSG_DONTWAIT);
+      const count = yield room
+        ? lane.call(NR.recvmsg, this.fd, room.expectOne(lane.data, length), MESSAGE_FLAGS)
+        : lane.call(NR.recvfrom, this.fd, lane.data, length, MSG_DONTWAIT);
       if (count >= 0) {
         // Less than what was asked for is all there was: an edge will tell of more, but not again of an end.
-        if (count === length || source.ended) source.readable = true;
+        if (count === length || source.ended || source.pieces) source.readable = true;
         return take(count);
       }
       if (count !== -errno.EAGAIN) {
@@ -163,11 +202,30 @@ export class Connection extends KernelSocket {
    *
    * @throws {SocketError} e.g. EPIPE, ECONNRESET @throws {SocketClosedError}
    */
-  async write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
+  write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    return this.#send(new Gather(chunks instanceof Uint8Array ? [chunks] : chunks));
+  }
+
+  /**
+   * As {@link write}, with control messages beside the first byte: {@link rights} by a unix socket.
+   *
+   * @throws {InvalidOptionError} if there are no bytes, or too many control messages
+   */
+  async writeMessage(
+    chunks: Uint8Array | readonly Uint8Array[],
+    control: readonly ControlMessage[],
+  ): Promise<void> {
     const gather = new Gather(chunks instanceof Uint8Array ? [chunks] : chunks);
+    if (!gather.left)
+      throw new InvalidOptionError("chunks", "control messages go beside one byte or more");
+    const room = await this.host.datagramRoom();
+    await this.#send(gather, { room, control });
+  }
+
+  async #send(gather: Gather, beside?: Beside): Promise<void> {
     if (!this.#writing.take()) await this.#writing.wait();
     try {
-      await this.host.lane.run(this.#sending(gather));
+      await this.host.lane.run(this.#sending(gather, beside));
     } catch (error) {
       throw explain(error, { syscall: "write" });
     } finally {
@@ -175,16 +233,20 @@ export class Connection extends KernelSocket {
     }
   }
 
-  *#sending(gather: Gather): Job<void> {
+  *#sending(gather: Gather, beside: Beside | undefined): Job<void> {
     const { source } = this;
     const { lane } = this.host;
+    let first = beside;
     while (gather.left) {
       this.check();
       const length = gather.copyTo(lane.dataBytes);
       source.writable = false;
-      const count = yield lane.call(NR.sendto, this.fd, lane.data, length, FLAGS);
+      const count = yield first
+        ? lane.call(NR.sendmsg, this.fd, first.room.putOne(lane.data, length, first.control), FLAGS)
+        : lane.call(NR.sendto, this.fd, lane.data, length, FLAGS);
       if (count >= 0) {
         gather.advance(count);
+        first = undefined;
         // If that was a part only, the next try will tell whether there is room again.
         source.writable = true;
       } else if (count === -errno.EAGAIN) while (!source.writable) yield source.writing;

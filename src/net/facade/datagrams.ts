@@ -7,6 +7,7 @@ import {
   SOL_SOCKET,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  MSG_CMSG_CLOEXEC,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   AF_UNSPEC,
@@ -16,10 +17,10 @@ import { NR } from "../../abi/numbers.ts";
 import { SockaddrIn } from "../../abi/structs/socket.ts";
 import { SystemError, isError } from "../../syscall/errors.ts";
 import { BATCH } from "./datagram-room.ts";
-import type { Datagram, DatagramRoom } from "./datagram-room.ts";
+import type { Datagram, DatagramRoom, OutgoingDatagram } from "./datagram-room.ts";
 import { familyOf } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { explain } from "./errors.ts";
+import { SocketError, explain } from "./errors.ts";
 import { Gather } from "./gather.ts";
 import type { Host } from "./host.ts";
 import type { Job } from "./job.ts";
@@ -43,15 +44,24 @@ export interface DatagramOptions {
   readonly reusePort?: boolean;
   /** An IPv6 socket takes nothing from IPv4. Default false. */
   readonly ipv6Only?: boolean;
+  /**
+   * Receive control messages: what options ask for (IP_PKTINFO, SO_TIMESTAMPNS), and descriptors that
+   * come by a unix socket, which are the application's to close. Default false: they are dropped.
+   */
+  readonly control?: boolean;
 }
 
 export class DatagramSocket extends KernelSocket {
   /** The other end, of a connected one. */
   remote: Endpoint | undefined;
 
+  /** Whether what comes beside the bytes is received. */
+  readonly #control: boolean;
+
   /** @internal Use {@link Sockets.datagrams}. */
-  constructor(host: Host, fd: number) {
+  constructor(host: Host, fd: number, control: boolean) {
     super(host, fd, undefined);
+    this.#control = control;
   }
 
   /** @internal */
@@ -105,9 +115,11 @@ export class DatagramSocket extends KernelSocket {
       while (!source.readable) yield source.reading;
       this.check();
       source.readable = false;
-      room.expect();
-      const { address } = room.memory;
-      const count = yield lane.call(NR.recvmmsg_time64, this.fd, address, BATCH, MSG_DONTWAIT);
+      room.expect(this.#control);
+      // Others know no such flag, as no descriptors come by them.
+      const passes = this.#control && this.local?.family === "unix";
+      const flags = MSG_DONTWAIT | (passes ? MSG_CMSG_CLOEXEC : 0);
+      const count = yield lane.call(NR.recvmmsg_time64, this.fd, room.address, BATCH, flags);
       if (count === -errno.EAGAIN) continue;
       // Fewer than there is room for are all there were. An error behind them has no edge of its own.
       if (isError(count) || count === BATCH || source.ended) source.readable = true;
@@ -148,6 +160,50 @@ export class DatagramSocket extends KernelSocket {
     }
   }
 
+  /**
+   * Send datagrams, many by one call of the kernel's.
+   *
+   * @returns what became of each: null if it was sent, or why not
+   * @throws {SocketClosedError} @throws {InvalidOptionError}
+   */
+  async sendAll(datagrams: readonly OutgoingDatagram[]): Promise<(SocketError | null)[]> {
+    const room = await this.host.datagramRoom();
+    const refused = await this.job("send", () => this.#sendingAll(room, datagrams));
+    return datagrams.map(({ to }, index) => {
+      const number = refused.get(index);
+      return number === undefined
+        ? null
+        : new SocketError(number, { syscall: "send", endpoint: to });
+    });
+  }
+
+  /** @returns the errors, by the datagrams' indices */
+  *#sendingAll(
+    room: DatagramRoom,
+    datagrams: readonly OutgoingDatagram[],
+  ): Job<ReadonlyMap<number, number>> {
+    const { source } = this;
+    const { lane } = this.host;
+    const refused = new Map<number, number>();
+    for (let next = 0; next < datagrams.length;) {
+      this.check();
+      const count = room.put(lane, datagrams, next);
+      source.writable = false;
+      const sent = count
+        ? yield lane.call(NR.sendmmsg, this.fd, room.address, count, FLAGS)
+        : -errno.EMSGSIZE;
+      if (sent === -errno.EAGAIN) {
+        while (!source.writable) yield source.writing;
+        continue;
+      }
+      source.writable = true;
+      // Those behind the first that is refused are tried anew.
+      if (isError(sent)) refused.set(next++, sent);
+      else next += sent;
+    }
+    return refused;
+  }
+
   /** Datagrams, until the socket is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Datagram, void> {
     while (!this.closed) {
@@ -176,7 +232,7 @@ export function openDatagrams(host: Host, options: DatagramOptions): Promise<Dat
       } catch (error) {
         throw explain(error, { syscall: "bind", endpoint: local });
       }
-    const socket = new DatagramSocket(host, fd);
+    const socket = new DatagramSocket(host, fd, options.control ?? false);
     yield* socket.attach();
     return socket;
   });

@@ -41,9 +41,11 @@ const MAX_PORT = 65535;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+const FAMILIES = { IPv4: AF_INET, IPv6: AF_INET6, unix: AF_UNIX, packet: AF_PACKET } as const;
+
 /** AF_… of an endpoint. */
 export function familyOf({ family }: Endpoint): number {
-  return { IPv4: AF_INET, IPv6: AF_INET6, unix: AF_UNIX, packet: AF_PACKET }[family];
+  return FAMILIES[family];
 }
 
 /** An address without its port, or a path. */

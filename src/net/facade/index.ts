@@ -1,7 +1,9 @@
 // Sockets of the kernel, driven by events, in every runtime.
 export { Connection } from "./connection.ts";
-export type { ConnectOptions } from "./connection.ts";
-export type { Datagram } from "./datagram-room.ts";
+export type { ConnectOptions, Message } from "./connection.ts";
+export { packetInfo, packetInfoOf, rights, rightsOf, timestampOf } from "./control.ts";
+export type { ControlMessage, PacketInfo } from "./control.ts";
+export type { Datagram, OutgoingDatagram } from "./datagram-room.ts";
 export { DatagramSocket } from "./datagrams.ts";
 export type { DatagramOptions } from "./datagrams.ts";
 export { ipEndpoint } from "./endpoint.ts";

@@ -59,6 +59,8 @@ export class Source {
   writable = false;
   /** Whether reading leads to an end or an error, however little is there. */
   ended = false;
+  /** Whether there may be more to be read though less came than was asked for. */
+  pieces = false;
   /** Whether the descriptor is closed by another than its socket. */
   released = false;
   /** Opened when reading is worth a try, or writing. */
@@ -86,6 +88,8 @@ export class Source {
 
   notify(events: number, lane: Lane): void {
     if (events & ENDED) this.ended = true;
+    // What comes is read as far as the urgent byte, and then what is behind it: tcp(7).
+    if (events & EPOLLPRI) this.pieces = true;
     if (events & READABLE) {
       this.readable = true;
       this.reading.open(lane);

@@ -18,6 +18,7 @@ import type {
   Datagram,
   OptionName,
   OptionValue,
+  OutgoingDatagram,
 } from "../../../net/facade/index.ts";
 import { lastFunction, toPort } from "./arguments.ts";
 import type { Context } from "./context.ts";
@@ -66,6 +67,11 @@ export type MessageListener = (message: Buffer, info: RemoteInfo) => void;
 
 const MAX_TTL = 255;
 
+/** A datagram on its way, and who wants to know what became of it. */
+interface Sending extends OutgoingDatagram {
+  sent(error: Error | null): void;
+}
+
 export class DatagramSocket extends EventEmitter {
   readonly #context: Context;
   readonly type: Type;
@@ -78,6 +84,8 @@ export class DatagramSocket extends EventEmitter {
   #held = false;
   #unreferenced = false;
   #steps: Promise<unknown> = Promise.resolve();
+  /** What the last step will send; null once that has begun, or is another's. */
+  #batch: Sending[] | null = null;
   #queuedBytes = 0;
   #queuedCount = 0;
   readonly #bufferSizes = new Map<OptionName, number>();
@@ -103,6 +111,8 @@ export class DatagramSocket extends EventEmitter {
   // --- Steps ---------------------------------------------------------------------------------
 
   #step(work: (socket: KernelDatagrams) => Promise<void>, done?: (error: Error | null) => void) {
+    // What is sent from here on comes behind it.
+    this.#batch = null;
     const step = this.#steps.then(async () => {
       if (this.#socket) await work(this.#socket);
     });
@@ -239,20 +249,43 @@ export class DatagramSocket extends EventEmitter {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     this.#queuedBytes += length;
     this.#queuedCount++;
+    const sent = (error: Error | null) => {
+      this.#queuedBytes -= length;
+      this.#queuedCount--;
+      if (callback) callback(error, ...(error ? [] : [length]));
+      // As Node's: of a datagram that was refused nobody hears who did not ask.
+      else if (error && !(error instanceof SocketError)) this.emit("error", error);
+    };
+    if (port === undefined) this.#sendBatched({ bytes: chunks, sent });
+    else if (!host || isIP(host)) {
+      const address = host || (this.#six ? "::1" : "127.0.0.1");
+      this.#sendBatched({ bytes: chunks, to: ipEndpoint(this.#mapped(address), port), sent });
+    } else
+      this.#step(async (socket) => {
+        const address = await this.#addressOf(host, host);
+        return socket.send(chunks, ipEndpoint(this.#mapped(address), port));
+      }, sent);
+  }
+
+  /** What is sent one right after the other goes by one call of the kernel's. */
+  #sendBatched(sending: Sending): void {
+    if (this.#batch) {
+      this.#batch.push(sending);
+      return;
+    }
+    const batch = [sending];
+    let outcomes: readonly (Error | null)[] = [];
     this.#step(
       async (socket) => {
-        if (port === undefined) return socket.send(chunks);
-        const address = await this.#addressOf(host, this.#six ? "::1" : "127.0.0.1");
-        return socket.send(chunks, ipEndpoint(this.#mapped(address), port));
+        if (this.#batch === batch) this.#batch = null;
+        outcomes = await socket.sendAll(batch);
       },
       (error) => {
-        this.#queuedBytes -= length;
-        this.#queuedCount--;
-        if (callback) callback(error, ...(error ? [] : [length]));
-        // As Node's: of a datagram that was refused nobody hears who did not ask.
-        else if (error && !(error instanceof SocketError)) this.emit("error", error);
+        for (const [index, one] of batch.entries())
+          process.nextTick(() => one.sent(error ?? outcomes[index] ?? null));
       },
     );
+    this.#batch = batch;
   }
 
   /** An IPv6 socket knows IPv4 addresses by another name. */
