@@ -20,6 +20,7 @@ import { net } from "../src/net/index.ts";
 import { writeText } from "../src/net/text-file.ts";
 import { execute } from "./command.ts";
 import { temporaryFolder } from "./images/native.ts";
+import { rejection } from "./kernel.ts";
 import { applyOption, configFor } from "./packetdrill/config.ts";
 import { Mismatch, ScriptError } from "./packetdrill/errors.ts";
 import { decode, encode, format } from "./packetdrill/packet.ts";
@@ -292,6 +293,8 @@ print(x, 7 % 3, -7 % 3, -7 // 2, 7 / 2, 2 ** 3 ** 2)
 print(0x10 | 3, 6 & 3, 6 ^ 3, 1 << 4, 256 >> 4, ~5); print(1 < 2 < 3, 1 < 3 < 2, not 1 == 2)
 print('%d of %s: %x' % (5, 'ten', 255), "a" 'b' + "c", '%.2f' % 1.5)
 print(abs(-3), min(4, 2), max(1, 5), int(3.7), 1 if x else 2)
+x += 2; x <<= 3; x //= 5; print(x); x |= 1  # ("Not closed: '
+print(x, "# no comment; really")
 print(3 in (1, 2, 3), 4 not in [1, 2], True and False or None)
 `);
     assert.deepEqual(said, [
@@ -300,6 +303,8 @@ print(3 in (1, 2, 3), 4 not in [1, 2], True and False or None)
       "(True, False, True)",
       "(5 of ten: ff, abc, 1.50)",
       "(3, 2, 5, 3, 1)",
+      "16",
+      "(17, # no comment; really)",
       "(True, True, None)",
     ]);
   });
@@ -320,6 +325,7 @@ print(3 in (1, 2, 3), 4 not in [1, 2], True and False or None)
     ["x = 1 / 0", /ZeroDivisionError/],
     ["x = 'a' - 1", /TypeError: a is no number/],
     ["x = '%d %d' % 1", /TypeError: not enough arguments/],
+    ["y += 1", /NameError: name 'y' is not defined/],
     ["x = $", /SyntaxError: invalid syntax at '\$'/],
   ] as const)
     test(`refuses ${code}`, () => assert.throws(() => run(code), says));
@@ -461,4 +467,21 @@ test("what is not fatal is told", async () => {
     notes[0],
     /linger\.pkt:\d+: runtime error in getsockopt call: Bad getsockopt optval/,
   );
+});
+
+suite("docs/packetdrill.md", () => {
+  const document = readFileSync(join(import.meta.dirname, "../docs/packetdrill.md"), "utf8");
+  const [, example = ""] = /^```packetdrill\n(.*?)^```$/ms.exec(document) ?? [];
+
+  test("has an example that passes", async () => {
+    assert.equal((await runScript("greet.pkt", { text: example })).events, 13);
+  });
+
+  test("shows what is said of one that does not", async () => {
+    const text = example.replace(/ack 1\n$/, "ack 2\n");
+    const [, says = ""] = /^```\n(greet.*?)\n```$/ms.exec(document) ?? [];
+    const error = await rejection(runScript("greet.pkt", { text }));
+    assert.ok(error instanceof ScriptError);
+    assert.equal(error.message, says);
+  });
 });

@@ -11,9 +11,12 @@ import { IP_VERSIONS } from "./packetdrill/config.ts";
 import { ScriptError } from "./packetdrill/errors.ts";
 import { EXPECTED_FAILURES } from "./packetdrill/expected.ts";
 import { runScript } from "./packetdrill/run.ts";
-import { configOf, kernelScripts, versionsOf } from "./packetdrill/source.ts";
+import { SELFTESTS, configOf, kernelScripts, versionsOf } from "./packetdrill/source.ts";
 
 const scripts = kernelScripts();
+const own = globSync("packetdrill/scripts/*.pkt", { cwd: import.meta.dirname })
+  .toSorted()
+  .map((name) => join(import.meta.dirname, name));
 const script = (name: string) => scripts.find((path) => basename(path) === `${name}.pkt`)!;
 
 suite("the kernel's packetdrill scripts", () => {
@@ -61,18 +64,30 @@ suite("the kernel's packetdrill scripts", () => {
 });
 
 suite("the project's own packetdrill scripts", () => {
-  const own = globSync("packetdrill/scripts/*.pkt", { cwd: import.meta.dirname }).toSorted();
-
   test("are there", () => assert.ok(own.length >= 12, `${own.length} scripts`));
 
-  for (const name of own) {
-    const path = join(import.meta.dirname, name);
+  for (const path of own)
     for (const version of versionsOf(path))
       test(`${basename(path)} (${version})`, async () => {
         const { packets } = await runScript(path, { config: configOf(path, version) });
         assert.ok(packets > 0);
       });
-  }
+});
+
+test("docs/packetdrill.md has the totals", () => {
+  const document = readFileSync(join(import.meta.dirname, "../docs/packetdrill.md"), "utf8");
+  const rows = [...document.matchAll(/^\|.*`(\S+)`\) \| (\d+) \| (\d+).*\| (\d+) \|$/gm)];
+  const said = new Map(rows.map(([, where, ...numbers]) => [where, numbers.map(Number)]));
+  const runs = (paths: readonly string[]) =>
+    paths.reduce((sum, path) => sum + versionsOf(path).length, 0);
+  const failing = EXPECTED_FAILURES.size;
+  assert.deepEqual(
+    Object.fromEntries(said),
+    Object.fromEntries([
+      [SELFTESTS, [scripts.length, runs(scripts), runs(scripts) - failing]],
+      ["test/packetdrill/scripts", [own.length, runs(own), runs(own)]],
+    ]),
+  );
 });
 
 /** What a script says after a change: it has to fail at that line, and say this. */

@@ -272,24 +272,41 @@ export function decode(bytes: Uint8Array): Packet | undefined {
 }
 
 /** "SEW.": in the order in which scripts mostly have them. */
-export function formatFlags(flags: number): string {
+function formatFlags(flags: number): string {
   const letters = Array.from("SFRPUEWA.").filter((letter) => flags & TCP_FLAGS.get(letter)!);
   return letters.join("") || "-";
 }
 
+/** What a segment says, where a script may leave something open. */
+export interface SegmentWords {
+  readonly flags: number;
+  readonly sequence: number;
+  readonly payloadBytes: number;
+  readonly acknowledgment: number;
+  readonly window: number | undefined;
+  readonly urgent: number;
+  readonly options: readonly TcpOption[] | null;
+}
+
+/** A segment as a script would say it. */
+export function formatSegment(words: SegmentWords): string {
+  const { flags, sequence, payloadBytes, window, options } = words;
+  const end = (sequence + payloadBytes) >>> 0;
+  const parts = [formatFlags(flags), `${sequence}:${end}(${payloadBytes})`];
+  if (flags & FLAG_ACK) parts.push(`ack ${words.acknowledgment}`);
+  if (window !== undefined) parts.push(`win ${window}`);
+  if (flags & FLAG_URG) parts.push(`urg ${words.urgent}`);
+  if (options === null) parts.push("<...>");
+  else if (options.length) parts.push(`<${formatOptions(options)}>`);
+  return parts.join(" ");
+}
+
+const ECN_NAMES = ["", "[ect1] ", "[ect0] ", "[ce] "] as const;
+
 /** As a script would say it. */
 export function format({ ip, body }: Packet): string {
-  const tos = ip.tos & ECN_MASK ? `[${["noecn", "ect1", "ect0", "ce"][ip.tos & ECN_MASK]}] ` : "";
-  if (body.protocol === "udp") return `${tos}udp (${body.payload.length})`;
-  if (body.protocol === "icmp") return `${tos}icmp type ${body.type} code ${body.code}`;
-  const { sequence, payload, options } = body;
-  const parts = [
-    `${tos}${formatFlags(body.flags)}`,
-    `${sequence}:${(sequence + payload.length) >>> 0}(${payload.length})`,
-  ];
-  if (body.flags & FLAG_ACK) parts.push(`ack ${body.acknowledgment}`);
-  parts.push(`win ${body.window}`);
-  if (body.flags & FLAG_URG) parts.push(`urg ${body.urgent}`);
-  if (options.length) parts.push(`<${formatOptions(options)}>`);
-  return parts.join(" ");
+  const ecn = ECN_NAMES[ip.tos & ECN_MASK];
+  if (body.protocol === "udp") return `${ecn}udp (${body.payload.length})`;
+  if (body.protocol === "icmp") return `${ecn}icmp type ${body.type} code ${body.code}`;
+  return ecn + formatSegment({ ...body, payloadBytes: body.payload.length });
 }

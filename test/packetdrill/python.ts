@@ -16,7 +16,7 @@ interface PyToken {
 
 const BITS = 64;
 const TOKEN =
-  /\s*(?:(#[^\n]*)|(0x[\da-fA-F]+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|([A-Za-z_]\w*)|(\*\*|\/\/|<<|>>|<=|>=|==|!=|<>|[-+*/%()[\],<>=|&^~.:]))/y;
+  /\s*(?:(0x[\da-fA-F]+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|([A-Za-z_]\w*)|((?:\*\*|\/\/|<<|>>|[-+*/%&|^])=(?!=)|\*\*|\/\/|<<|>>|<=|>=|==|!=|<>|[-+*/%()[\],<>=|&^~.:]))/y;
 
 function tokenize(line: string): PyToken[] {
   const tokens: PyToken[] = [];
@@ -25,8 +25,7 @@ function tokenize(line: string): PyToken[] {
     const at = TOKEN.lastIndex;
     const match = TOKEN.exec(line);
     if (!match) throw new Mismatch(`SyntaxError: invalid syntax at '${line.slice(at).trim()}'`);
-    const [, comment, number, string, name, sign] = match;
-    if (comment !== undefined) break;
+    const [, number, string, name, sign] = match;
     if (number !== undefined) tokens.push({ kind: "number", text: number });
     else if (string !== undefined) tokens.push({ kind: "string", text: string });
     else if (name !== undefined) tokens.push({ kind: "name", text: name });
@@ -218,8 +217,24 @@ class Statement {
       const name = this.#next.text;
       this.#at += 2;
       this.#scope.set(name, this.#tuple());
-    } else this.#tuple();
+    } else if (this.#isAugmented()) this.#augment();
+    else this.#tuple();
     if (!this.#ended) this.#fail();
+  }
+
+  /** `cwnd += 1` */
+  #isAugmented(): boolean {
+    const { kind, text } = this.#tokens[Math.min(this.#at + 1, this.#tokens.length - 1)];
+    return this.#next.kind === "name" && kind === "sign" && OPERATIONS.has(text.slice(0, -1));
+  }
+
+  #augment(): void {
+    const { text: name } = this.#next;
+    const operation = OPERATIONS.get(this.#tokens[this.#at + 1].text.slice(0, -1))!;
+    const before = this.#scope.get(name);
+    if (before === undefined) throw new Mismatch(`NameError: name '${name}' is not defined`);
+    this.#at += 2;
+    this.#scope.set(name, operation(before, this.#tuple()));
   }
 
   #assert(): void {
@@ -357,18 +372,22 @@ class Statement {
   }
 }
 
+/** Comments, strings, and what is neither. */
+const PIECES = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[\s\S]/g;
+
 /** Lines, where what is in parentheses or ends in a backslash goes on in the next one. */
 function statements(code: string): string[] {
   const lines: string[] = [];
   let open = 0;
   let line = "";
-  for (const char of code.replace(/\\[ \t]*(?:\n|$)/g, " ")) {
-    if (char === "(" || char === "[") open++;
-    else if (char === ")" || char === "]") open--;
-    if ((char === "\n" || char === ";") && open <= 0) {
+  for (const [piece] of code.replace(/\\[ \t]*(?:\n|$)/g, " ").matchAll(PIECES)) {
+    if (piece.startsWith("#")) continue;
+    if (piece === "(" || piece === "[") open++;
+    else if (piece === ")" || piece === "]") open--;
+    if ((piece === "\n" || piece === ";") && open <= 0) {
       lines.push(line);
       line = "";
-    } else line += char === "\n" ? " " : char;
+    } else line += piece === "\n" ? " " : piece;
   }
   return [...lines, line].filter((one) => one.trim() !== "");
 }

@@ -28,7 +28,7 @@ import type { Config } from "./config.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Mismatch, ScriptError } from "./errors.ts";
 import { icmpMessage, icmpNumbers } from "./icmp.ts";
-import { FLAG_ACK, FLAG_CWR, FLAG_SYN, decode, encode, format } from "./packet.ts";
+import { FLAG_ACK, FLAG_CWR, FLAG_SYN, decode, encode, format, formatSegment } from "./packet.ts";
 import type { IpHeader, Packet, TcpSegment } from "./packet.ts";
 import { isSynOnly, parse } from "./parser.ts";
 import { runPython } from "./python.ts";
@@ -720,25 +720,9 @@ function verifyOther(spec: UdpSpec | IcmpSpec, { ip, body }: Packet): void {
   }
 }
 
-/** The packet that a script expects, as it would be shown if it came. */
+/** The packet that a script expects, as it says it. */
 function formatSpec({ packet }: PacketEvent): string {
-  const ip: IpHeader = {
-    source: new Uint8Array(4),
-    destination: new Uint8Array(4),
-    tos: 0,
-    ttl: 0,
-    flowLabel: 0,
-  };
   if (packet.protocol === "udp") return `udp (${packet.payloadBytes})`;
   if (packet.protocol === "icmp") return `icmp ${packet.type} ${packet.code ?? ""}`.trimEnd();
-  const { options, payloadBytes, window = 0, ...rest } = packet;
-  const body = {
-    ...rest,
-    sourcePort: 0,
-    destinationPort: 0,
-    window,
-    options: options ?? [],
-    payload: new Uint8Array(payloadBytes),
-  };
-  return format({ ip, body });
+  return formatSegment(packet);
 }
