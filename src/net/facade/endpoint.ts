@@ -59,21 +59,45 @@ export function describe(endpoint: Endpoint): string {
   return "port" in endpoint ? `${endpoint.address}:${endpoint.port}` : nameOf(endpoint);
 }
 
+// IPv4, which is most of it, without a view or a text in between.
+
+const ZERO = 48;
+const DOT = 46 - ZERO;
+
+/** The address as one number, or −1 if it is not as the kernel writes it. */
+function ipv4Number(text: string): number {
+  let [whole, part, digits, dots] = [0, 0, 0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (digit === DOT && digits) {
+      whole = whole * 256 + part;
+      part = digits = 0;
+      dots++;
+    } else if (digit >= 0 && digit <= 9 && (part || !digits)) {
+      part = part * 10 + digit;
+      digits++;
+    } else return -1;
+    if (part > 255) return -1;
+  }
+  return dots === 3 && digits ? whole * 256 + part : -1;
+}
+
 /**
  * The endpoint of an address and a port. What is behind "%" is an interface's number.
  *
  * @throws {InvalidOptionError}
  */
 export function ipEndpoint(address: string, port: number, option = "address"): IpEndpoint {
-  const ip = ipOf(address);
-  if (!ip)
+  const plain = typeof address === "string" && ipv4Number(address) >= 0;
+  const ip = plain ? undefined : ipOf(address);
+  if (!plain && !ip)
     throw new InvalidOptionError(
       option,
       `"${address}" is no IP address: it is like 10.0.0.1 or fe80::1%2`,
     );
   if (!(Number.isInteger(port) && port >= 0 && port <= MAX_PORT))
     throw new InvalidOptionError("port", `${port}: it is a whole number from 0 to ${MAX_PORT}`);
-  if (ip.family === AF_INET) return { family: "IPv4", address, port };
+  if (!ip || ip.family === AF_INET) return { family: "IPv4", address, port };
   const { zone } = ip;
   if (zone === undefined) return { family: "IPv6", address, port };
   const scope = Number(zone);
@@ -166,29 +190,6 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | undefined {
     address: formatMac(record.sll_addr.slice(0, record.sll_halen)),
     packetType: record.sll_pkttype,
   };
-}
-
-// IPv4, which is most of it, without a view or a text in between.
-
-const ZERO = 48;
-const DOT = 46 - ZERO;
-
-/** The address as one number, or −1 if it is not as the kernel writes it. */
-function ipv4Number(text: string): number {
-  let [whole, part, digits, dots] = [0, 0, 0, 0];
-  for (let at = 0; at < text.length; at++) {
-    const digit = text.charCodeAt(at) - ZERO;
-    if (digit === DOT && digits) {
-      whole = whole * 256 + part;
-      part = digits = 0;
-      dots++;
-    } else if (digit >= 0 && digit <= 9 && (part || !digits)) {
-      part = part * 10 + digit;
-      digits++;
-    } else return -1;
-    if (part > 255) return -1;
-  }
-  return dots === 3 && digits ? whole * 256 + part : -1;
 }
 
 /** Write an endpoint's struct sockaddr into memory that has room for any. @returns its length */
