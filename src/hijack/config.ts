@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, normalize, resolve } from "node:path";
 
 import { InvalidOptionError } from "../machine/errors.ts";
-import { parseLklConfig } from "../net/index.ts";
-import type { LklConfig } from "../net/index.ts";
+import { parseLklConfig } from "../net/lkl-config.ts";
+import type { LklConfig } from "../net/lkl-config.ts";
 import { Bypass } from "./bypass.ts";
 import { parseForward } from "./forward.ts";
 import type { PortForward } from "./forward.ts";
@@ -46,6 +46,8 @@ export interface FsMount {
   readonly volume?: number | string;
   /** As in /proc/filesystems; default: what is found. */
   readonly type?: string;
+  /** The file system's own, as mount(8) takes them after -o: "sync" writes at once. */
+  readonly options?: string;
   readonly readOnly: boolean;
   /** What is written is kept in memory, and the image stays as it is. */
   readonly overlay: boolean;
@@ -92,7 +94,7 @@ const OWN = [
   "log",
 ] as const;
 const OWN_OF_INTERFACE = ["dhcp", "forward"] as const;
-const OF_FS = ["prefix", "image", "volume", "type", "readOnly", "overlay"];
+const OF_FS = ["prefix", "image", "volume", "type", "options", "readOnly", "overlay"];
 
 const VARIABLE = "LIBLINUX_HIJACK";
 
@@ -228,6 +230,7 @@ function fsOf(value: unknown, option: string, folder: string): FsMount {
     overlay: booleanOf(json.overlay, `${option}.overlay`),
     ...(volume !== undefined && { volume }),
     ...(json.type !== undefined && { type: textOf(json.type, `${option}.type`) }),
+    ...(json.options !== undefined && { options: textOf(json.options, `${option}.options`) }),
   };
 }
 
@@ -311,8 +314,10 @@ export function parseConfig(value: unknown, folder: string): HijackConfig {
 }
 
 /** A name without a slash or dot is a profile's. */
+const isProfile = (text: string) => /^\w+$/.test(text);
+
 function kernelOf(text: string, folder: string): string {
-  return /^\w+$/.test(text) ? text : resolve(folder, text);
+  return isProfile(text) ? text : resolve(folder, text);
 }
 
 /** A value where a path such as interfaces.0.ip leads. */
@@ -325,6 +330,15 @@ function put(json: Json, path: string, value: string): void {
   const list = Array.isArray(json[first]) ? json[first] : (json[first] = []);
   const one = (list[Number(index)] ??= {});
   if (typeof one === "object" && one !== null) Reflect.set(one, name, value);
+}
+
+/** Paths of the environment start from the working directory, those of a file from where that is. */
+function fromHere(path: string, value: string): string {
+  const full = (text: string) => (text === "" || /^https?:/i.test(text) ? text : resolve(text));
+  if (path === "fs")
+    return value.replaceAll(/=([^,]+)/g, (_all, image: string) => `=${full(image)}`);
+  if (path === "capture") return full(value);
+  return path === "kernel" && !isProfile(value) ? full(value) : value;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -374,7 +388,7 @@ export function readConfig(environment: Environment): HijackConfig {
           .map((key) => `${VARIABLE}_${key}`)
           .join(", ")}`,
       );
-    put(json, path, value);
+    put(json, path, fromHere(path, value));
     used.push(name);
   }
   try {

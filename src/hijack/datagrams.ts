@@ -33,7 +33,7 @@ export function hijackDgram({ context, handles, activity }: Stack): void {
   Object.assign(dgram, {
     Socket,
     createSocket: (...args: Parameters<typeof createSocket>) =>
-      isOnHost() ? createSocket(...args).unref() : new Socket(...(args as unknown as Given)),
+      isOnHost() ? createSocket(...args) : new Socket(...(args as unknown as Given)),
   });
 }
 

@@ -12,7 +12,7 @@ import type { LinuxDns } from "../platform/node/sockets/dns.ts";
 import { Holds } from "../platform/node/sockets/holds.ts";
 import { Machine, tell } from "./boot.ts";
 import { isChild, markChildren, ownConfig, refuseNetwork } from "./children.ts";
-import { HijackConfigError, readConfig } from "./config.ts";
+import { HijackConfigError } from "./config.ts";
 import type { HijackConfig } from "./config.ts";
 import { hijackDgram, hijackDns } from "./datagrams.ts";
 import { Ending } from "./ending.ts";
@@ -43,17 +43,14 @@ export interface Hijack {
 const ATTEMPT_TIMEOUT_MS = 500;
 
 /**
- * Hijack this program, as an environment says.
+ * Hijack this program.
  *
  * @returns null in a thread or child process that has no kernel of its own
- * @throws {HijackConfigError} that names what is wrong with the configuration
+ * @throws {HijackConfigError} for what only the kernel finds wrong with the configuration
  * @throws {LinkError} @throws {DiskError} @throws {MountError} @throws {KernelPanicError} and whatever
  * else the kernel does not like of it
  */
-export async function startHijack(
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<Hijack | null> {
-  const config = readConfig(environment);
+export async function startHijack(config: HijackConfig): Promise<Hijack | null> {
   if (!isChild()) {
     markChildren();
     return hijack(config);

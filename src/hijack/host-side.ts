@@ -5,6 +5,9 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { ChildProcess } from "node:child_process";
+import dgram from "node:dgram";
+import { syncBuiltinESMExports } from "node:module";
+import { Server, Socket } from "node:net";
 
 import type { Frame } from "../link/index.ts";
 import type { Port, Station } from "../link/index.ts";
@@ -51,30 +54,46 @@ export class HostPort implements Port {
   }
 }
 
-/** Programs and intervals of the host's side hold nobody. Its sockets are seen to where they are made. */
-export function releaseHostSide(): void {
+/** What can hold a program, and can stop doing so. */
+interface Holder {
+  unref(): unknown;
+}
+
+function isHolder(value: unknown): value is Holder {
+  return typeof value === "object" && value !== null && "unref" in value;
+}
+
+/** Let a function's result, or what it is called on, hold nobody if that is on the host's side. */
+function release(
+  target: object,
+  name: string,
+  held: (self: unknown, result: unknown) => unknown[],
+) {
   replace(
-    ChildProcess.prototype,
-    "spawn",
+    target,
+    name,
     (original) =>
-      function spawn(this: unknown, ...args: unknown[]) {
+      function (this: unknown, ...args: unknown[]) {
         const result = original.apply(this, args);
-        if (isOnHost()) {
-          const child = this as ChildProcess;
-          child.unref();
-          for (const pipe of child.stdio ?? [])
-            if (pipe && "unref" in pipe) (pipe as { unref(): void }).unref();
-        }
+        if (isOnHost())
+          for (const holder of held(this, result)) if (isHolder(holder)) holder.unref();
         return result;
       },
   );
-  replace(
-    globalThis,
-    "setInterval",
-    (original) =>
-      function setInterval(this: unknown, ...args: unknown[]) {
-        const timer = original.apply(this, args) as NodeJS.Timeout;
-        return isOnHost() ? timer.unref() : timer;
-      },
-  );
+}
+
+/** From now on, what is made on the host's side holds nobody. */
+export function releaseHostSide(): void {
+  release(ChildProcess.prototype, "spawn", (child) => [
+    child,
+    ...((child as ChildProcess).stdio ?? []),
+  ]);
+  release(globalThis, "setInterval", (_global, timer) => [timer]);
+  release(Socket.prototype, "connect", (socket) => [socket]);
+  release(dgram, "createSocket", (_dgram, socket) => [socket]);
+  release(Server.prototype, "_listen2", (server) => {
+    (server as Server).prependListener("connection", (socket: Socket) => socket.unref());
+    return [server];
+  });
+  syncBuiltinESMExports();
 }

@@ -84,7 +84,7 @@ async function mountAt(
   kernel: Kernel,
   keeper: Process,
   source: string,
-  { prefix, image, type, readOnly }: FsMount,
+  { prefix, image, type, options, readOnly }: FsMount,
 ): Promise<Mount> {
   for (let at = prefix.indexOf("/", 1); at > 0; at = prefix.indexOf("/", at + 1))
     await ensureDirectory(keeper, prefix.slice(0, at));
@@ -96,6 +96,7 @@ async function mountAt(
       sourceName: image,
       target: prefix,
       ...(type !== undefined && { type }),
+      ...(options !== undefined && { options }),
       ...(readOnly && { readOnly }),
     },
   );

@@ -2,9 +2,7 @@
 
 import process from "node:process";
 
-import { tell } from "./boot.ts";
-import { HijackConfigError } from "./config.ts";
-import { startHijack } from "./hijack.ts";
+import { HijackConfigError, readConfig } from "./config.ts";
 import type { Hijack } from "./hijack.ts";
 
 export { HijackConfigError } from "./config.ts";
@@ -12,17 +10,23 @@ export type { Hijack } from "./hijack.ts";
 
 async function start(): Promise<Hijack | null> {
   try {
-    return await startHijack(process.env);
+    const config = readConfig(process.env);
+    // All the rest is loaded when it is known what it is for.
+    const { startHijack } = await import("./hijack.ts");
+    return await startHijack(config);
   } catch (error) {
     // Of what is wrong with a configuration no stack tells more.
-    if (error instanceof HijackConfigError) process.stderr.write(`${error.message}\n`);
-    else tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const text =
+      error instanceof HijackConfigError
+        ? error.message
+        : `liblinux/hijack: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    process.stderr.write(`${text}\n`);
     return process.exit(1);
   }
 }
 
 /**
  * The kernel of this program, for those that know that they have one. Null in threads and child
- * processes that are left to the host.
+ * processes that have none of their own.
  */
 export const hijack: Hijack | null = await start();

@@ -54,11 +54,8 @@ function hijackSockets(stack: Stack): void {
         const socket = this as Socket;
         const [options, callback] = stack.node.connectArguments(args);
         // A handle that is there already is a descriptor of the host's, or TLS's.
-        if ((handleOf(socket) && !socket.destroyed) || !isKernels(stack, options)) {
-          const result = original.apply(this, args);
-          if (isOnHost()) socket.unref();
-          return result;
-        }
+        if ((handleOf(socket) && !socket.destroyed) || !isKernels(stack, options))
+          return original.apply(this, args);
         const candidates = new Candidates(socket, options);
         const handle = new StreamHandle(stack, candidates);
         stack.node.setHandle(socket, handle.native);
@@ -90,15 +87,12 @@ function isOwn(options: unknown): boolean {
 }
 
 function hijackServers(stack: Stack): void {
-  const hosts = new WeakSet<object>();
   replace(
     Server.prototype,
     "listen",
     (original) =>
       function listen(this: unknown, ...args: unknown[]) {
-        // Names are looked up before it listens, so that it is remembered whose it is.
-        if (isOnHost()) hosts.add(this as object);
-        else if (cluster.isWorker && !isOwn(args[0])) throw new ClusterError();
+        if (cluster.isWorker && !isOnHost() && !isOwn(args[0])) throw new ClusterError();
         return original.apply(this, args);
       },
   );
@@ -117,12 +111,8 @@ function hijackServers(stack: Stack): void {
           number | undefined,
           number | undefined,
         ];
-        if (hosts.has(server)) {
-          server.unref().prependListener("connection", (socket: Socket) => socket.unref());
-          return original.apply(this, args);
-        }
         const isPort = typeof port === "number" && port >= 0 && typeof fd !== "number";
-        if (handleOf(server) || !isPort || stack.bypass.has(address ?? "*", port))
+        if (isOnHost() || handleOf(server) || !isPort || stack.bypass.has(address ?? "*", port))
           return original.apply(this, args);
         const handle = new ServerHandle(
           stack,
