@@ -61,6 +61,7 @@ async function* checked(
     }
     signal.throwIfAborted();
     if (!body.readableEnded || (expected !== null && got !== expected)) throw broken();
+    await answer.released();
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof HttpClientError) throw error;
@@ -89,12 +90,16 @@ export function bodyOf(
   decompress: boolean,
 ): Readable {
   const source = Readable.from(checked(answer, method, url, watch, signal), { objectMode: false });
+  // A generator that was never asked for anything does not notice that it is not wanted.
+  source.once("close", () => {
+    if (!answer.body.readableEnded) answer.body.destroy();
+    watch.ended();
+  });
   const encodings = decompress && !hasNone(method, answer.status) ? encodingsOf(answer) : [];
   const decoders = encodings.map((name) => {
     const make = DECODERS[name];
     if (make) return make();
     source.on("error", () => {}).destroy();
-    answer.body.destroy();
     throw new HttpClientError(
       "encoding",
       "ERR_HTTP_ENCODING",
@@ -106,6 +111,7 @@ export function bodyOf(
   for (const decoder of decoders) {
     const before = body;
     body = Readable.from(decoded(before, decoder, url), { objectMode: false });
+    body.once("close", () => void before.destroy());
   }
   return body;
 }

@@ -10,7 +10,7 @@ import type { TcpInfo } from "../net/index.ts";
 import type { NodeSockets } from "../platform/node/index.ts";
 import { bodyOf } from "./body.ts";
 import type { BodyWatch } from "./body.ts";
-import { dial } from "./dial.ts";
+import { abortable, dial } from "./dial.ts";
 import type { DialOptions, TlsFacts } from "./dial.ts";
 import { failure, HttpClientError } from "./errors.ts";
 import { fieldsFor } from "./exchange.ts";
@@ -173,6 +173,10 @@ export class HttpClient implements AsyncDisposable {
   readonly #options: HttpClientOptions;
   /** By origin and version. */
   readonly #connections = new Map<string, Set<HttpConnection>>();
+  /** Connections that are being made, and may come to be such for many requests. */
+  readonly #coming = new Map<string, Promise<unknown>>();
+  /** Where a connection is for one request at a time. */
+  readonly #single = new Set<string>();
   #disposed = false;
 
   /** @param sockets stay the caller's */
@@ -228,7 +232,12 @@ export class HttpClient implements AsyncDisposable {
     const { signal } = deadline;
     for (;;) {
       const kept = this.#kept(plan);
-      const connection = kept ?? (await this.#connect(plan, options, signal));
+      const coming = kept ? undefined : this.#coming.get(keyOf(plan));
+      if (coming) {
+        await abortable(coming, signal);
+        continue;
+      }
+      const connection = kept ?? (await this.#connectOnce(plan, options, signal));
       watch.ready(kept ? REUSED : connection.line.dialled);
       try {
         const answer = await connection.send({ plan, fields, onSent, signal });
@@ -250,6 +259,21 @@ export class HttpClient implements AsyncDisposable {
     return kept?.values().find(({ free }) => free) ?? null;
   }
 
+  /** Others that want to go there wait, if it may be a connection for all of them. */
+  async #connectOnce(
+    plan: Plan,
+    options: RequestOptions,
+    signal: AbortSignal,
+  ): Promise<HttpConnection> {
+    const key = keyOf(plan);
+    const connecting = this.#connect(plan, options, signal);
+    const many = plan.version === "2" || (plan.version === null && isSecure(plan.url));
+    if (!many || this.#single.has(key)) return connecting;
+    const settled = connecting.catch(() => {}).then(() => this.#coming.delete(key));
+    this.#coming.set(key, settled);
+    return connecting;
+  }
+
   async #connect(
     plan: Plan,
     { connectTimeoutMs }: RequestOptions,
@@ -261,6 +285,7 @@ export class HttpClient implements AsyncDisposable {
     );
     try {
       const line = await dial(this.#sockets, url, version, this.#options, limit.signal);
+      if (line.protocol !== "h2") this.#single.add(keyOf(plan));
       const second = line.protocol === "h2" || (version === "2" && !isSecure(url));
       if (version === "2" && !second) {
         line.destroy();

@@ -19,6 +19,8 @@ export interface Answer {
   readonly headers: HeaderList;
   /** As it came, encoded maybe. Ends by an error if it breaks off. */
   readonly body: Readable;
+  /** Settles, once the body has ended, when the connection takes the next request. */
+  readonly released: () => Promise<void>;
 }
 
 export interface Sending {
@@ -74,8 +76,8 @@ async function* pieces(
     // Not all at once: whoever watches sees how it goes on.
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
       const piece = chunk.subarray(at, at + PIECE_BYTES);
-      yield piece;
       onSent(piece.length);
+      yield piece;
     }
   }
 }

@@ -9,7 +9,7 @@ import { MAX_HEAD_BYTES, streamOf } from "./exchange.ts";
 import type { Answer, HttpConnection, Sending } from "./exchange.ts";
 import { pairsOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
-import { hostOf, portOf } from "./request.ts";
+import { hostOf, lengthOf, portOf } from "./request.ts";
 
 /** An agent whose only socket is there already. */
 class LineAgent extends Agent {
@@ -64,24 +64,34 @@ export class Http1Connection implements HttpConnection {
       setHost: false,
       maxHeaderSize: MAX_HEAD_BYTES,
     });
-    request.once("close", () => {
-      this.#busy = false;
-      if (this.#closing) this.close();
+    let left = (body === undefined ? null : lengthOf(body)) ?? Infinity;
+    const count = (bytes: number): void => {
+      left -= bytes;
+      onSent?.(bytes);
+    };
+    const closed = new Promise<void>((resolve) => {
+      request.once("close", () => {
+        this.#busy = false;
+        if (this.#closing) this.close();
+        resolve();
+      });
     });
-    const message = await this.#exchange(request, body, onSent, signal);
+    const message = await this.#exchange(request, body, count, signal);
     return {
       version: message.httpVersion === "1.0" ? "1.0" : "1.1",
       status: message.statusCode ?? 0,
       reason: message.statusMessage ?? "",
       headers: pairsOf(message.rawHeaders),
       body: message,
+      // A server may answer without reading all of the request: that is not waited for.
+      released: () => (request.writableEnded || left <= 0 ? closed : Promise.resolve()),
     };
   }
 
   async #exchange(
     request: ClientRequest,
     body: Sending["plan"]["body"],
-    onSent: Sending["onSent"],
+    onSent: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     const abort = () => void request.destroy(signal.reason as Error);

@@ -103,6 +103,7 @@ export class Http2Connection implements HttpConnection {
       reason: "",
       headers: pairsOf(raw).filter(([name]) => !name.startsWith(":")),
       body,
+      released: async () => {},
     };
   }
 

@@ -36,7 +36,7 @@ export interface RequestOptions {
   /** How long everything may take, to the body's last byte. Default: as long as it does. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Told how many more bytes of the body the connection has taken. */
+  /** Told how many more bytes of the body are on their way: their pace is the connection's. */
   readonly onSent?: (bytes: number) => void;
 }
 

@@ -57,8 +57,8 @@ export class Hosts {
     const name = host.toLowerCase();
     const found =
       this.#given.get(`${name}:${port}`) ??
-      (isIP(host) ? [host] : this.#hosts.get(name)) ??
-      (LOCALHOST.test(name) ? ["127.0.0.1", "::1"] : undefined);
+      (LOCALHOST.test(name) ? ["127.0.0.1", "::1"] : undefined) ??
+      (isIP(host) ? [host] : this.#hosts.get(name));
     if (!found) return undefined;
     const { 4: four, 6: six } = this.#loopback;
     const inside = found.map((one) => {

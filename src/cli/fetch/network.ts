@@ -8,6 +8,7 @@ import { Capture, EmulatedLink, patch } from "../../link/index.ts";
 import type { HostNat, Impairments, Jack } from "../../link/index.ts";
 import { ipEndpoint } from "../../net/facade/index.ts";
 import { net } from "../../net/index.ts";
+import type { Network } from "../../net/index.ts";
 import { createSockets, CaptureFile, hostNat } from "../../platform/node/index.ts";
 import type { NodeSockets } from "../../platform/node/index.ts";
 import { VirtioNet } from "../../virtio/index.ts";
@@ -17,6 +18,8 @@ import { Hosts } from "./hosts.ts";
 /** RFC 2544's: no network outside has it. */
 const NETWORK = "198.18.0.0";
 const ADDRESS = "198.18.0.15/24";
+/** Behind the NAT's prefix. */
+const ADDRESS6 = "::15/64";
 const DEVICE = "eth0";
 const MTU = 1500;
 
@@ -70,15 +73,12 @@ export class FetchNetwork implements AsyncDisposable {
     });
     stack.defer(() => kernel.dispose());
     await using network = net(kernel);
-    await network.up("lo");
-    await network.up(DEVICE, ADDRESS);
-    await network.route.add({ destination: "default", gateway: nat.gateway });
-    await network.resolver.set({ nameservers: [nat.dns] });
+    await configure(network, nat);
     const sockets = createSockets(await kernel.process(), { ownsProcess: true });
     stack.use(sockets);
     // What they share is made with the first of them: it is not the first connection's time.
     await (await sockets.sockets.datagrams({ local: ipEndpoint("127.0.0.1", 0) })).close();
-    const hosts = new Hosts(plan.resolve, { 4: nat.gateway, 6: null });
+    const hosts = new Hosts(plan.resolve, { 4: nat.gateway, 6: nat.gateway6 });
     return new FetchNetwork(sockets, hosts, capture, pcap ?? "", stack.move());
   }
 
@@ -103,6 +103,19 @@ export class FetchNetwork implements AsyncDisposable {
     // Whoever wants to know asked already.
     await this.#capture?.close().catch(() => {});
   }
+}
+
+/** All addresses are known, and nobody else has them: nothing has to be asked for, or waited for. */
+async function configure(network: Network, { gateway, gateway6, dns }: HostNat): Promise<void> {
+  if (gateway6 !== null)
+    for (const name of ["accept_dad", "accept_ra"])
+      await network.sysctl.set(`net.ipv6.conf.${DEVICE}.${name}`, 0);
+  await network.up("lo");
+  const own6 = gateway6 === null ? [] : [gateway6.replace(/::.*/, ADDRESS6)];
+  await network.up(DEVICE, ADDRESS, ...own6);
+  for (const one of [gateway, gateway6])
+    if (one !== null) await network.route.add({ destination: "default", gateway: one });
+  await network.resolver.set({ nameservers: [dns] });
 }
 
 /** What the kernel's device is plugged into. */
