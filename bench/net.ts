@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 import { MSG_DONTWAIT } from "../src/abi/constants/socket.ts";
 import { Cable, Capture, EmulatedLink, Switch } from "../src/link/index.ts";
@@ -17,7 +17,8 @@ import type { Benchmark } from "./measure.ts";
 const MIB = 1048576;
 const CALL_BYTES = MIB;
 const BULK_BYTES = 512 * MIB;
-const NAT_BYTES = 64 * MIB;
+const NAT_BYTES = 256 * MIB;
+const NAT_TRIPS = 1000;
 const ROUNDS = 5;
 const TRIPS = 5000;
 const DATAGRAMS = 20_000;
@@ -152,22 +153,44 @@ async function captured(): Promise<number> {
   return rate;
 }
 
-/** Sends BULK_BYTES to whoever connects, and takes what comes. */
+/**
+ * A server of the host's that does what the first byte says: sends NAT_BYTES, takes as many and answers
+ * with one, or gives back each byte.
+ */
+const SEND = 1;
+const TAKE = 2;
+const ECHO = 3;
 async function hostServer(): Promise<{ port: number } & AsyncDisposable> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const chunk = new Uint8Array(CALL_BYTES);
-    let left = NAT_BYTES;
-    const push = () => {
-      while (left > 0 && !socket.destroyed) {
-        left -= chunk.length;
-        if (!socket.write(chunk)) {
-          socket.once("drain", push);
-          return;
+  const chunk = new Uint8Array(CALL_BYTES);
+  const serve: Record<number, (socket: Socket) => void> = {
+    [SEND]: (socket) => {
+      let left = NAT_BYTES;
+      const push = () => {
+        while (left > 0 && !socket.destroyed) {
+          left -= chunk.length;
+          if (!socket.write(chunk)) {
+            socket.once("drain", push);
+            return;
+          }
         }
-      }
-      socket.end();
-    };
-    socket.once("data", push);
+        socket.end();
+      };
+      push();
+    },
+    [TAKE]: (socket) => {
+      let left = NAT_BYTES;
+      socket.on("data", (data) => {
+        left -= data.length;
+        if (left <= 0) socket.end("x");
+      });
+    },
+    [ECHO]: (socket) => void socket.pipe(socket),
+  };
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.once("data", (first: Buffer) => {
+      if (first.length > 1) socket.unshift(first.subarray(1));
+      serve[first[0]](socket);
+    });
     socket.on("error", () => {});
   });
   server.listen(0, "127.0.0.1");
@@ -181,27 +204,79 @@ async function hostServer(): Promise<{ port: number } & AsyncDisposable> {
   };
 }
 
-/** From a server of the host's, through host NAT: MB/s; and by node:net itself, in the same process. */
-async function throughNat(): Promise<{ nat: number; node: number }> {
-  await using server = await hostServer();
+/** What is measured on the way to a server of the host's: MB/s from it and to it, and µs there and back. */
+interface Way {
+  down: number;
+  up: number;
+  trip: number;
+}
+
+const rateSince = (start: number) => NAT_BYTES / 1e3 / (performance.now() - start);
+
+/** From a kernel through host NAT. */
+async function throughNat(port: number): Promise<Way> {
   const nat = hostNat();
   const host = await Host.boot("10.0.2.15", { port: nat.port }, { memoryMiB: 128 });
-  const fd = await host.connect(nat.gateway, server.port);
-  const into = await host.init.buffer(CALL_BYTES);
+  const bytes = await host.init.buffer(CALL_BYTES);
+  const begin = async (what: number) => {
+    const fd = await host.connect(nat.gateway, port);
+    await host.send(fd, Uint8Array.of(what));
+    return fd;
+  };
+  const receive = (fd: number, most: number) => host.init.recvfrom(fd, bytes, most, 0, null, null);
+  const send = (fd: number, most: number) => host.init.sendto(fd, bytes, most, 0, null, 0);
+
   let start = performance.now();
-  await host.init.sendto(fd, into, 1, 0, null, 0);
-  for (let done = 0; done < NAT_BYTES;)
-    done += await host.init.recvfrom(fd, into, CALL_BYTES, 0, null, null);
-  const rate = NAT_BYTES / 1e3 / (performance.now() - start);
-  await host.init.close(fd);
+  const from = await begin(SEND);
+  for (let done = 0; done < NAT_BYTES;) done += await receive(from, CALL_BYTES);
+  const down = rateSince(start);
+  start = performance.now();
+  const to = await begin(TAKE);
+  for (let done = 0; done < NAT_BYTES;) done += await send(to, CALL_BYTES);
+  await receive(to, 1);
+  const up = rateSince(start);
+  const echo = await begin(ECHO);
+  start = performance.now();
+  for (let i = 0; i < NAT_TRIPS; i++) {
+    await send(echo, 1);
+    await receive(echo, 1);
+  }
+  const trip = ((performance.now() - start) * 1000) / NAT_TRIPS;
+  for (const fd of [from, to, echo]) await host.init.close(fd);
   await host.kernel.halt();
   await nat.close();
-  const socket = createConnection(server.port, "127.0.0.1");
+  return { down, up, trip };
+}
+
+/** By node:net itself, in the same process. */
+async function byNode(port: number): Promise<Way> {
+  const begin = async (what: number) => {
+    const socket = createConnection({ port, host: "127.0.0.1", noDelay: true });
+    await once(socket, "connect");
+    socket.write(Uint8Array.of(what));
+    return socket;
+  };
+  let start = performance.now();
+  const from = await begin(SEND);
+  await once(from.resume(), "end");
+  const down = rateSince(start);
   start = performance.now();
-  socket.write("x");
-  socket.resume();
-  await once(socket, "end");
-  return { nat: rate, node: NAT_BYTES / 1e3 / (performance.now() - start) };
+  const to = await begin(TAKE);
+  const chunk = new Uint8Array(CALL_BYTES);
+  for (let left = NAT_BYTES; left > 0; left -= chunk.length)
+    if (!to.write(chunk)) await once(to, "drain");
+  await once(to, "data");
+  const up = rateSince(start);
+  const echo = await begin(ECHO);
+  start = performance.now();
+  for (let i = 0; i < NAT_TRIPS; i++) {
+    const back = once(echo, "data");
+    echo.write("x");
+    await back;
+  }
+  const trip = ((performance.now() - start) * 1000) / NAT_TRIPS;
+  for (const socket of [from, to, echo]) socket.destroy();
+  return { down, up, trip };
 }
 
 export const net: Benchmark = {
@@ -222,9 +297,12 @@ export const net: Benchmark = {
         note("datagrams", await datagrams(a, b));
       });
       note("switch", await overSwitch());
-      const { nat, node } = await throughNat();
-      note("nat", nat);
-      note("node", node);
+      await using server = await hostServer();
+      for (const [name, way] of [
+        ["nat", await throughNat(server.port)],
+        ["node", await byNode(server.port)],
+      ] as const)
+        for (const [what, value] of Object.entries(way)) note(`${name} ${what}`, value);
       note("captured", await captured());
       const short = (a: Host, b: Host) => bulk(a, b, BULK_BYTES / 8);
       note("emulated", (await between(ends(new EmulatedLink()), short)).rate);
@@ -251,9 +329,21 @@ export const net: Benchmark = {
       { item: "TCP over a cable, without offloads", value: of("plain"), unit: "MB/s" },
       {
         item: "TCP from the host, through host NAT (beside: node:net itself)",
-        value: of("nat"),
+        value: of("nat down"),
         unit: "MB/s",
-        native: of("node"),
+        native: of("node down"),
+      },
+      {
+        item: "TCP to the host, through host NAT (beside: node:net itself)",
+        value: of("nat up"),
+        unit: "MB/s",
+        native: of("node up"),
+      },
+      {
+        item: "a byte to the host and back, through host NAT (beside: node:net itself)",
+        value: of("nat trip"),
+        unit: "µs",
+        native: of("node trip"),
       },
       {
         item: "a byte there and back (beside: the host's loopback)",

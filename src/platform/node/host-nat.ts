@@ -44,6 +44,15 @@ function failureOf(error: Error): HostFailure {
   return (typeof code === "string" && FAILURES.get(code)) || "unreachable";
 }
 
+/**
+ * Before there is a connection there is nobody to tell. And while the end of what was written is on its
+ * way, after all of it, Node's reset fails and leaves a socket that never closes.
+ */
+function mayReset(socket: Socket): boolean {
+  const isEnding = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  return !socket.connecting && !isEnding;
+}
+
 function streamOf(socket: Socket, listener: StreamListener): HostStream {
   socket.setNoDelay(true);
   // The guest's own questions whether the other end is there end at the NAT.
@@ -61,9 +70,8 @@ function streamOf(socket: Socket, listener: StreamListener): HostStream {
     destroy: () => {
       socket.removeAllListeners();
       socket.on("error", () => {});
-      // Before there is a connection there is nobody to tell.
-      if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
+      if (mayReset(socket)) socket.resetAndDestroy();
+      else socket.destroy();
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
