@@ -21,7 +21,7 @@ import { writeText } from "../src/net/text-file.ts";
 import { execute } from "./command.ts";
 import { temporaryFolder } from "./images/native.ts";
 import { rejection } from "./kernel.ts";
-import { applyOption, configFor } from "./packetdrill/config.ts";
+import { configure } from "./packetdrill/config.ts";
 import { Mismatch, ScriptError } from "./packetdrill/errors.ts";
 import { decode, encode, format } from "./packetdrill/packet.ts";
 import type { Packet } from "./packetdrill/packet.ts";
@@ -203,7 +203,7 @@ suite("packetdrill's language", () => {
 
   test("refuses options that there are not, and values that cannot be", () => {
     const set = (name: string, value?: string) =>
-      applyOption(configFor("ipv4"), { name, value, line: 3 }, { file: "x.pkt", line: 3 });
+      configure("x.pkt", [{ name, value, line: 3 }], []);
     assert.throws(
       () => set("nonsense", "1"),
       /^ScriptError: x\.pkt:3: semantic error: unknown option --nonsense$/,
@@ -214,6 +214,17 @@ suite("packetdrill's language", () => {
     assert.throws(() => set("ip_version", "ipv5"), /bad --ip_version: ipv5/);
     assert.throws(() => set("tolerance_usecs"), /bad --tolerance_usecs: \(nothing\)/);
   });
+});
+
+test("the command line goes before what the script says", () => {
+  const option = (name: string, value: string) => ({ name, value, line: 1 });
+  const own = [option("mtu", "1400"), option("define", "A=own"), option("define", "B=own")];
+  const given = [option("define", "B=given"), option("ip_version", "ipv6"), option("mtu", "1300")];
+  const { ipVersion, mtu, defines } = configure("x.pkt", own, given);
+  assert.deepEqual([ipVersion, mtu], ["ipv6", 1300]);
+  assert.deepEqual([defines.get("A"), defines.get("B")], ["own", "given"]);
+  assert.equal(defines.get("CMSG_LEVEL_IP"), "SOL_IPV6");
+  assert.equal(configure("x.pkt", own, []).mtu, 1400);
 });
 
 suite("packetdrill's packets", () => {
@@ -456,12 +467,11 @@ suite("the packetdrill program", () => {
 });
 
 test("what is not fatal is told", async () => {
-  const config = configFor("ipv4");
   const path = join(import.meta.dirname, "packetdrill/scripts/linger.pkt");
   const text = readFileSync(path, "utf8").replace("linger=0}, [8]", "linger=5}, [8]");
   await assert.rejects(runScript(path, { text }), /Bad getsockopt optval/);
-  config.nonFatal.add("syscall");
-  const { notes } = await runScript(path, { config, text });
+  const options = [{ name: "non_fatal", value: "packet,syscall", line: 0 }];
+  const { notes } = await runScript(path, { options, text });
   assert.equal(notes.length, 1);
   assert.match(
     notes[0],

@@ -11,7 +11,7 @@ import { IP_VERSIONS } from "./packetdrill/config.ts";
 import { ScriptError } from "./packetdrill/errors.ts";
 import { EXPECTED_FAILURES } from "./packetdrill/expected.ts";
 import { runScript } from "./packetdrill/run.ts";
-import { SELFTESTS, configOf, kernelScripts, versionsOf } from "./packetdrill/source.ts";
+import { SELFTESTS, commandLineFor, kernelScripts, versionsOf } from "./packetdrill/source.ts";
 
 const scripts = kernelScripts();
 const own = globSync("packetdrill/scripts/*.pkt", { cwd: import.meta.dirname })
@@ -38,7 +38,7 @@ suite("the kernel's packetdrill scripts", () => {
       const name = `${basename(path)} (${version})`;
       const reason = EXPECTED_FAILURES.get(name);
       test(`${name}${reason === undefined ? "" : ` fails: ${reason}`}`, async () => {
-        const run = runScript(path, { config: configOf(path, version) });
+        const run = runScript(path, { options: commandLineFor(path, version) });
         if (reason !== undefined) {
           await assert.rejects(run, ScriptError);
           totals.failedAsExpected++;
@@ -69,7 +69,7 @@ suite("the project's own packetdrill scripts", () => {
   for (const path of own)
     for (const version of versionsOf(path))
       test(`${basename(path)} (${version})`, async () => {
-        const { packets } = await runScript(path, { config: configOf(path, version) });
+        const { packets } = await runScript(path, { options: commandLineFor(path, version) });
         assert.ok(packets > 0);
       });
 });
@@ -237,7 +237,7 @@ suite("a script that says something else fails", () => {
       assert.ok(at >= 0, `${file} has ${from}`);
       const changed = text.slice(0, at) + to + text.slice(at + from.length);
       const error = await rejection(
-        runScript(path, { config: configOf(path, "ipv4"), text: changed }),
+        runScript(path, { options: commandLineFor(path, "ipv4"), text: changed }),
       );
       assert.ok(error instanceof ScriptError, String(error));
       assert.match(error.message, says);

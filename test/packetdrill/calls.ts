@@ -34,6 +34,12 @@ const OPTION_BYTES = 1024;
 const SIGSET_BYTES = 8;
 const align = (bytes: number) => Math.ceil(bytes / 4) * 4;
 
+/** Where a socket is bound or connected to. */
+export interface Target {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
 /** What calls need to know of the script that is run, and what they tell it. */
 export interface CallHost {
   readonly process: Process;
@@ -41,21 +47,20 @@ export interface CallHost {
   /** AF_INET or AF_INET6. */
   readonly domain: number;
   /** Where sockets are bound and connected to if the script does not say. */
-  readonly bindTo: { readonly address: Uint8Array; readonly port: number };
-  readonly connectTo: { readonly address: Uint8Array; readonly port: number };
+  readonly bindTo: Target;
+  readonly connectTo: Target;
+  /** When the script began, as the kernel's clock shows the time of day; and how exact times are. */
+  readonly startNs: number;
+  readonly toleranceNs: number;
   /** The kernel's descriptors by the script's. */
   readonly descriptors: Map<number, number>;
   /** Sockets by the script's descriptors. */
   readonly endpoints: Map<number, Endpoint>;
-  /** When the script began: the time of day by the kernel's clock, in ms; and how exact it is. */
-  readonly startMs: number;
-  toleranceNs(): number;
-  /** A socket is there: packets are its own from now on. */
+  /** A socket was made. */
   created(endpoint: Endpoint): void;
-  listening(endpoint: Endpoint): void;
-  disconnecting(endpoint: Endpoint): void;
-  connecting(endpoint: Endpoint, address: Uint8Array, port: number): void;
-  /** A connection is accepted. @param port of the other end */
+  /** A socket is to connect, or to send to somewhere. */
+  connecting(endpoint: Endpoint, target: Target): void;
+  /** A connection was accepted. @param port of the other end */
   accepted(scriptFd: number, port: number): void;
 }
 
@@ -168,14 +173,13 @@ async function socket(args: Arguments, host: CallHost, event: CallEvent): Promis
   return { result: "descriptor" };
 }
 
-function addressAt(args: Arguments, index: number, otherwise: CallHost["bindTo"]) {
+function addressAt(args: Arguments, index: number, otherwise: Target): Target {
   return args.isAny(index) ? otherwise : addressFrom(args.at(index));
 }
 
 async function bind(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(3);
-  const { address, port } = addressAt(args, 1, host.bindTo);
-  const bytes = socketAddress(address, port);
+  const bytes = socketAddress(addressAt(args, 1, host.bindTo));
   return { result: await host.process.bind(args.fd(), bytes, bytes.length) };
 }
 
@@ -183,7 +187,7 @@ async function listen(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(2);
   const result = await host.process.listen(args.fd(), args.number(1));
   const endpoint = args.endpoint();
-  if (endpoint) host.listening(endpoint);
+  if (endpoint) endpoint.state = "listening";
   return { result };
 }
 
@@ -203,18 +207,18 @@ async function accept(args: Arguments, host: CallHost, event: CallEvent): Promis
 async function connect(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(3);
   if (args.at(1).kind === "word") return disconnect(args, host);
-  const { address, port } = addressAt(args, 1, host.connectTo);
+  const target = addressAt(args, 1, host.connectTo);
   const endpoint = args.endpoint();
-  if (endpoint) host.connecting(endpoint, address, port);
-  const bytes = socketAddress(address, port);
+  if (endpoint) host.connecting(endpoint, target);
+  const bytes = socketAddress(target);
   return { result: await host.process.connect(args.fd(), bytes, bytes.length) };
 }
 
 /** `connect(4, AF_UNSPEC, ...)` */
 async function disconnect(args: Arguments, host: CallHost): Promise<Done> {
   const endpoint = args.endpoint();
-  if (endpoint) host.disconnecting(endpoint);
-  const bytes = socketAddress(new Uint8Array(4), 0);
+  if (endpoint) endpoint.state = "new";
+  const bytes = socketAddress({ address: new Uint8Array(4), port: 0 });
   new DataView(bytes.buffer).setUint16(0, args.number(1), true);
   return { result: await host.process.connect(args.fd(), bytes, bytes.length) };
 }
@@ -239,7 +243,7 @@ function isNull(what: Expression): boolean {
 }
 
 /** Where what is read goes. */
-async function target(args: Arguments, index: number, host: CallHost): Promise<KernelMemory> {
+async function destination(args: Arguments, index: number, host: CallHost): Promise<KernelMemory> {
   const length = args.number(index + 1);
   return isNull(args.at(index)) ? { address: 0, length } : host.room.take(length);
 }
@@ -274,9 +278,9 @@ async function sendto(args: Arguments, host: CallHost): Promise<Done> {
   const opens = (flags & MSG_FASTOPEN) !== 0 || endpoint?.protocol === "udp";
   // On a connection, "..." is no address at all.
   const addressed = !args.isAny(4) || opens;
-  const { address, port } = addressAt(args, 4, host.connectTo);
-  if (endpoint && opens) host.connecting(endpoint, address, port);
-  const to = addressed ? socketAddress(address, port) : null;
+  const target = addressAt(args, 4, host.connectTo);
+  if (endpoint && opens) host.connecting(endpoint, target);
+  const to = addressed ? socketAddress(target) : null;
   const { process } = host;
   return {
     result: await process.sendto(args.fd(), bytes, bytes.length, flags, to, to?.length ?? 0),
@@ -285,13 +289,13 @@ async function sendto(args: Arguments, host: CallHost): Promise<Done> {
 
 async function read(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(3);
-  const bytes = await target(args, 1, host);
+  const bytes = await destination(args, 1, host);
   return { result: await host.process.read(args.fd(), bytes, bytes.length) };
 }
 
 async function recv(args: Arguments, host: CallHost): Promise<Done> {
   args.expect(4, 6);
-  const bytes = await target(args, 1, host);
+  const bytes = await destination(args, 1, host);
   const { process } = host;
   return {
     result: await process.recvfrom(args.fd(), bytes, bytes.length, args.number(3), null, null),
@@ -374,9 +378,8 @@ async function sendmsg(args: Arguments, host: CallHost): Promise<Done> {
   fields.msg_control = extra.length ? extra.address : 0;
   fields.msg_controllen = extra.length;
   if (endpoint && opens) {
-    const { address, port } = host.connectTo;
-    host.connecting(endpoint, address, port);
-    const to = socketAddress(address, port);
+    host.connecting(endpoint, host.connectTo);
+    const to = socketAddress(host.connectTo);
     const piece = await host.room.take(to.length, to);
     fields.msg_name = piece.address;
     fields.msg_namelen = to.length;
@@ -411,10 +414,10 @@ function verifyTimestamp(expected: Expression, view: DataView, host: CallHost): 
   const old = view.byteLength < 3 * KernelTimespec.size;
   const seconds = old ? view.getInt32(0, true) : Number(view.getBigInt64(0, true));
   const rest = old ? view.getInt32(4, true) : Number(view.getBigInt64(8, true));
-  const actual = seconds * 1e9 + rest - host.startMs * 1e6;
+  const actual = seconds * 1e9 + rest - host.startNs;
   const wanted =
     numberOf(fieldOf(expected, "scm_sec")) * 1e9 + numberOf(fieldOf(expected, "scm_nsec"));
-  if (Math.abs(actual - wanted) > host.toleranceNs())
+  if (Math.abs(actual - wanted) > host.toleranceNs)
     throw new Mismatch(
       `Bad timestamp: expected: ${(wanted / 1e9).toFixed(9)} vs actual: ${(actual / 1e9).toFixed(9)} sec`,
     );

@@ -9,6 +9,8 @@ export const IP_VERSIONS = ["ipv4", "ipv6", "ipv4-mapped-ipv6"] as const;
 export type IpVersion = (typeof IP_VERSIONS)[number];
 
 const US = 1000;
+/** Where the options of the command line are. */
+const COMMAND_LINE: Place = { file: "packetdrill", line: 0 };
 
 export interface Config {
   ipVersion: IpVersion;
@@ -72,7 +74,7 @@ function base(ipVersion: IpVersion): Config {
  * What tools/testing/selftests/net/packetdrill/ksft_runner.sh runs scripts with; it does not know
  * ipv4-mapped-ipv6, which upstream's runner has. A socket of IPv6 tells errors as such.
  */
-export function configFor(ipVersion: IpVersion): Config {
+function configFor(ipVersion: IpVersion): Config {
   const config = base(ipVersion);
   const level = ipVersion === "ipv4" ? "IP" : "IPV6";
   config.defines.set("CMSG_LEVEL_IP", `SOL_${level}`);
@@ -106,16 +108,8 @@ const number =
   };
 
 const SETTERS: ReadonlyMap<string, Setter> = new Map<string, Setter>([
-  [
-    "ip_version",
-    (config, value) => {
-      const version = IP_VERSIONS.find((known) => known === value);
-      if (version === undefined) return false;
-      const { defines } = config;
-      if (version !== config.ipVersion) Object.assign(config, configFor(version), { defines });
-      return true;
-    },
-  ],
+  // It says what all else is by default: see configure().
+  ["ip_version", (_, value) => IP_VERSIONS.some((known) => known === value)],
   ["local_ip", address("localIp")],
   ["gateway_ip", address("gatewayIp")],
   ["remote_ip", address("remoteIp")],
@@ -159,7 +153,7 @@ const FLAGS = new Map<string, (config: Config) => void>([
 ]);
 
 /** Do what an option says. @throws {ScriptError} if it is none, or has no such value */
-export function applyOption(config: Config, { name, value }: ScriptOption, place: Place): void {
+function apply(config: Config, { name, value }: ScriptOption, place: Place): void {
   const flag = FLAGS.get(name);
   if (flag && value === undefined) return flag(config);
   const setter = SETTERS.get(name);
@@ -167,4 +161,26 @@ export function applyOption(config: Config, { name, value }: ScriptOption, place
   const plain = name === "define" ? (value ?? "") : (value ?? "").replace(/^"(.*)"$/, "$1");
   if (!setter(config, plain))
     throw new ScriptError(place, "semantic error", `bad --${name}: ${value ?? "(nothing)"}`);
+}
+
+/**
+ * How a script is run.
+ *
+ * @param own the script's options, which are those of the file
+ * @param given those of the command line, which go before them
+ * @throws {ScriptError} if there is no such option, or it has no such value
+ */
+export function configure(
+  file: string,
+  own: readonly ScriptOption[],
+  given: readonly ScriptOption[],
+): Config {
+  const all = [
+    ...own.map((option) => ({ option, place: { file, line: option.line } })),
+    ...given.map((option) => ({ option, place: COMMAND_LINE })),
+  ];
+  const wanted = all.findLast(({ option }) => option.name === "ip_version")?.option.value;
+  const config = configFor(IP_VERSIONS.find((known) => known === wanted) ?? "ipv4");
+  for (const { option, place } of all) apply(config, option, place);
+  return config;
 }

@@ -108,6 +108,12 @@ class Reader {
   }
 }
 
+/** An option of the command line, or undefined if it is none. */
+export function parseOption(text: string): ScriptOption | undefined {
+  const match = /^--(\w+)(?:=(.*))?$/s.exec(text);
+  return match ? { name: match[1], value: match[2], line: 0 } : undefined;
+}
+
 /** The options that a script begins with: they may define words, so they are read first. */
 function readOptions(reader: Reader): ScriptOption[] {
   const options: ScriptOption[] = [];

@@ -1,29 +1,41 @@
-// node test/packetdrill/main.ts [--ip_version=ipv6] [--verbose] [OPTION]… FILE.pkt…
+// node test/packetdrill/main.ts [--ip_version=ipv6] [--verbose] [OPTION]... FILE.pkt...
 
-import { applyOption, IP_VERSIONS } from "./config.ts";
+import { IP_VERSIONS } from "./config.ts";
 import { ScriptError } from "./errors.ts";
+import { parseOption } from "./lexer.ts";
+import type { ScriptOption } from "./lexer.ts";
 import { runScript } from "./run.ts";
-import { configOf } from "./source.ts";
+import { commandLineFor } from "./source.ts";
 
-const place = { file: "packetdrill", line: 0 };
-const flags = process.argv.slice(2).filter((arg) => arg.startsWith("-"));
-const files = process.argv.slice(2).filter((arg) => !arg.startsWith("-"));
-const verbose = flags.some((flag) => flag === "--verbose" || flag === "-v");
-const options = flags
-  .filter((flag) => flag !== "--verbose" && flag !== "-v")
-  .map((flag) => {
-    const [, name = flag, value] = /^--(\w+)(?:=(.*))?$/s.exec(flag) ?? [];
-    return { name, value, line: 0 };
-  });
+interface CommandLine {
+  readonly files: readonly string[];
+  readonly options: readonly ScriptOption[];
+  readonly verbose: boolean;
+}
+
+function readCommandLine(words: readonly string[]): CommandLine {
+  const files: string[] = [];
+  const options: ScriptOption[] = [];
+  let verbose = false;
+  for (let at = 0; at < words.length; at++) {
+    const option = parseOption(words[at]);
+    if (words[at] === "-v" || option?.name === "verbose") verbose = true;
+    else if (words[at] === "-D") options.push({ name: "define", value: words[++at], line: 0 });
+    else if (option) options.push(option);
+    else files.push(words[at]);
+  }
+  return { files, options, verbose };
+}
+
+const { files, options, verbose } = readCommandLine(process.argv.slice(2));
+const wanted = options.find(({ name }) => name === "ip_version")?.value;
+const version = IP_VERSIONS.find((known) => known === wanted) ?? "ipv4";
 
 let failures = 0;
 for (const file of files) {
   try {
-    const version = options.find(({ name }) => name === "ip_version")?.value ?? "ipv4";
-    const config = configOf(file, IP_VERSIONS.find((known) => known === version) ?? "ipv4");
-    for (const option of options) applyOption(config, option, place);
     const { packets, events, deviationNs, notes } = await runScript(file, {
-      config,
+      options: [...commandLineFor(file, version), ...options],
       ...(verbose && { trace: (line: string) => console.log(line) }),
     });
     for (const note of notes) console.log(note);

@@ -1,6 +1,6 @@
 // Kernel memory for the arguments of system calls.
 //
-// Invariants: what is sent lies in pages of zeroes that nobody writes to, as the kernel may keep pages of
+// It is all there until the kernel ends. Invariants: what is sent lies in pages of zeroes that nobody writes to, as the kernel may keep pages of
 // zero-copy sends as long as they are not acknowledged. All else is valid until the next call begins.
 
 import type { KernelMemory } from "../../src/abi/calls.ts";
@@ -15,15 +15,12 @@ export class Room {
   readonly #process: Process;
   readonly #scratch: KernelBuffer;
   #zeroes: KernelBuffer;
-  /** Those that were too small: the kernel may still use them. */
-  readonly #kept: KernelBuffer[];
   #used = 0;
 
   private constructor(process: Process, scratch: KernelBuffer, zeroes: KernelBuffer) {
     this.#process = process;
     this.#scratch = scratch;
     this.#zeroes = zeroes;
-    this.#kept = [scratch, zeroes];
   }
 
   static async open(process: Process): Promise<Room> {
@@ -53,7 +50,6 @@ export class Room {
   /** What is read at once may be more than there is room for otherwise. */
   async #takeAlone(bytes: number): Promise<Piece> {
     const buffer = await this.#process.buffer(bytes);
-    this.#kept.push(buffer);
     return new Piece(buffer, 0, bytes);
   }
 
@@ -61,7 +57,6 @@ export class Room {
   async zeroes(length: number): Promise<KernelMemory> {
     if (length > this.#zeroes.length) {
       this.#zeroes = await this.#process.buffer(length);
-      this.#kept.push(this.#zeroes);
     }
     return this.#zeroes.slice(0, length);
   }
@@ -78,10 +73,6 @@ export class Room {
       at += spans[index];
       return { address, length };
     });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const buffer of this.#kept) await buffer.dispose();
   }
 }
 

@@ -5,8 +5,10 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { sourceFolder } from "../../abi/headers.ts";
-import { IP_VERSIONS, applyOption, configFor } from "./config.ts";
-import type { Config, IpVersion } from "./config.ts";
+import { IP_VERSIONS } from "./config.ts";
+import type { IpVersion } from "./config.ts";
+import { parseOption } from "./lexer.ts";
+import type { ScriptOption } from "./lexer.ts";
 
 export const SELFTESTS = "tools/testing/selftests/net/packetdrill";
 const RUNNER = "ksft_runner.sh";
@@ -33,14 +35,11 @@ function optionsIn(runner: string, version: IpVersion): string[] {
   return rest.slice(0, rest.search(/\)|"\s/)).match(/--\w+=[^\s'"]+|-D\s+[^\s'"]+/g) ?? [];
 }
 
-/** How the runner in the folder of a script would run it; where there is none, as the kernel's does. */
-export function configOf(path: string, version: IpVersion): Config {
-  const config = configFor(version);
+/** The command line by which the runner in a script's folder, if there is one, would run it. */
+export function commandLineFor(path: string, version: IpVersion): ScriptOption[] {
   const runner = join(dirname(path), RUNNER);
-  if (!existsSync(runner)) return config;
-  for (const text of optionsIn(readFileSync(runner, "utf8"), version)) {
-    const [, name = "define", value = ""] = /^(?:--(\w+)=|-D\s+)(.*)$/s.exec(text) ?? [];
-    applyOption(config, { name, value, line: 0 }, { file: runner, line: 0 });
-  }
-  return config;
+  const told = existsSync(runner) ? optionsIn(readFileSync(runner, "utf8"), version) : [];
+  return [`--ip_version=${version}`, ...told].map(
+    (text) => parseOption(text) ?? { name: "define", value: text.replace(/^-D\s+/, ""), line: 0 },
+  );
 }

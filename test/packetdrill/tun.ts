@@ -39,14 +39,12 @@ export interface Sniffed {
   readonly bytes: Uint8Array;
 }
 
-/** An open TUN device, which is there as long as it is open. */
+/** An open TUN device. It is there until the kernel ends. */
 export class Tun {
   readonly #process: Process;
   readonly #clock: VirtualClock;
   readonly #fd: number;
   readonly #room: KernelBuffer;
-  readonly #stop = new AbortController();
-  readonly #reading: Promise<void>;
   /** What was sent and not looked at yet, in its order. */
   readonly sniffed: Sniffed[] = [];
 
@@ -55,9 +53,8 @@ export class Tun {
     this.#clock = clock;
     this.#fd = fd;
     this.#room = room;
-    this.#reading = this.#read();
-    // A kernel that ends without it being closed is told by every call.
-    this.#reading.catch(() => {});
+    // That the kernel has ended is told by every call.
+    this.#read().catch(() => {});
   }
 
   /** Make it, with the addresses and the routes of a script. */
@@ -86,18 +83,11 @@ export class Tun {
     return new Tun(process, clock, fd, room);
   }
 
-  async #read(): Promise<void> {
-    const { signal } = this.#stop;
-    try {
-      for (;;) {
-        const length = await this.#process.read(this.#fd, this.#room, this.#room.length, {
-          signal,
-        });
-        const bytes = this.#room.bytes.slice(HEADER_BYTES, length);
-        this.sniffed.push({ timeNs: this.#clock.nowNs(), bytes });
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
+  async #read(): Promise<never> {
+    for (;;) {
+      const length = await this.#process.read(this.#fd, this.#room, this.#room.length);
+      const bytes = this.#room.bytes.slice(HEADER_BYTES, length);
+      this.sniffed.push({ timeNs: this.#clock.nowNs(), bytes });
     }
   }
 
@@ -117,12 +107,5 @@ export class Tun {
       // The kernel has dropped it as malformed, as it would have dropped it from a wire.
       if (!(error instanceof SystemError && error.errno === -errno.EINVAL)) throw error;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#reading;
-    await this.#process.close(this.#fd);
-    await this.#room.dispose();
   }
 }

@@ -83,7 +83,13 @@ export function fieldOf(expression: Expression, name: string): Expression {
 }
 
 /** The bytes of a sockaddr_in or sockaddr_in6. */
-export function socketAddress(address: Uint8Array, port: number): Uint8Array {
+export function socketAddress({
+  address,
+  port,
+}: {
+  readonly address: Uint8Array;
+  readonly port: number;
+}): Uint8Array {
   if (address.length === 4) {
     const sockaddr = SockaddrIn.alloc();
     sockaddr.sin_family = AF_INET;

@@ -110,8 +110,16 @@ export function verifyTcp(
   if (spec.window !== undefined) check("tcp_window", spec.window, actual.window);
   check("tcp_urg_ptr", spec.urgent, actual.urgent);
   verifyOptions(spec, actual, timestampToleranceTicks);
-  if (actual.payload.some((byte) => byte !== 0))
-    throw new Mismatch("incorrect outbound data payload: expected: zeroes");
+  verifyPayload(actual.payload);
+}
+
+/** Scripts send nothing but zeroes. @throws {Mismatch} */
+export function verifyPayload(payload: Uint8Array): void {
+  const at = payload.findIndex((byte) => byte !== 0);
+  if (at >= 0)
+    throw new Mismatch(
+      `incorrect outbound data payload: expected: 0 at ${at} vs actual: ${payload[at]}`,
+    );
 }
 
 /**
