@@ -28,6 +28,8 @@ export interface HttpTls {
   readonly insecure?: boolean;
 }
 
+type Found = readonly string[] | undefined;
+
 export interface DialOptions {
   readonly tls?: HttpTls;
   /** TCP_CONGESTION: "cubic", "bbr", "reno"… Default: the kernel's own choice. */
@@ -35,7 +37,7 @@ export interface DialOptions {
   /** 4 or 6: addresses of this kind only. Default: both, in the order in which they are best tried. */
   readonly family?: 4 | 6;
   /** The addresses of a host, a name or a literal; undefined to ask the kernel's resolver. */
-  readonly resolve?: (host: string, port: number) => readonly string[] | undefined;
+  readonly resolve?: (host: string, port: number) => Found | Promise<Found>;
   /** Told which addresses a host has. */
   readonly onResolved?: (host: string, addresses: readonly string[]) => void;
 }
@@ -169,7 +171,7 @@ async function addressesOf(
 ): Promise<readonly string[]> {
   const [host, port] = [hostOf(url), portOf(url)];
   const { family, resolve } = options;
-  const given = resolve?.(host, port) ?? (isIP(host) ? [host] : undefined);
+  const given = (await resolve?.(host, port)) ?? (isIP(host) ? [host] : undefined);
   const found =
     given ??
     (await sockets.sockets.lookup(host, { family: family ?? 0 })).map((one) => one.address);

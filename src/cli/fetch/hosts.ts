@@ -1,4 +1,4 @@
-// Where hosts are that no name server is asked for: --resolve, this machine itself, its /etc/hosts.
+// Where hosts are: by --resolve, this machine itself, its /etc/hosts, or name servers.
 
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
@@ -44,22 +44,26 @@ export class Hosts {
   /** The addresses by which the kernel reaches this machine's loopback. */
   readonly #loopback: { readonly 4: string; readonly 6: string | null };
 
+  readonly #lookup: (host: string) => Promise<readonly string[]>;
+
   constructor(
     given: ReadonlyMap<string, readonly string[]>,
     loopback: { readonly 4: string; readonly 6: string | null },
+    lookup: (host: string) => Promise<readonly string[]>,
   ) {
+    this.#lookup = lookup;
     this.#given = given;
     this.#loopback = loopback;
   }
 
-  /** In the kernel's network; undefined of what a name server has to be asked for. */
-  find(host: string, port: number): readonly string[] | undefined {
+  /** In the kernel's network. @throws {LookupError} */
+  async find(host: string, port: number): Promise<readonly string[]> {
     const name = host.toLowerCase();
     const found =
       this.#given.get(`${name}:${port}`) ??
       (LOCALHOST.test(name) ? ["127.0.0.1", "::1"] : undefined) ??
-      (isIP(host) ? [host] : this.#hosts.get(name));
-    if (!found) return undefined;
+      (isIP(host) ? [host] : this.#hosts.get(name)) ??
+      (await this.#lookup(host));
     const { 4: four, 6: six } = this.#loopback;
     const inside = found.map((one) => {
       if (!LOOPBACK.test(one)) return one;

@@ -78,7 +78,9 @@ export class FetchNetwork implements AsyncDisposable {
     stack.use(sockets);
     // What they share is made with the first of them: it is not the first connection's time.
     await (await sockets.sockets.datagrams({ local: ipEndpoint("127.0.0.1", 0) })).close();
-    const hosts = new Hosts(plan.resolve, { 4: nat.gateway, 6: nat.gateway6 });
+    const lookup = async (host: string) =>
+      (await sockets.sockets.lookup(host)).map(({ address }) => address);
+    const hosts = new Hosts(plan.resolve, { 4: nat.gateway, 6: nat.gateway6 }, lookup);
     return new FetchNetwork(sockets, hosts, capture, pcap ?? "", stack.move());
   }
 
