@@ -464,6 +464,49 @@ suite("the packetdrill program", () => {
     assert.match(text, /^usage: /);
     assert.equal(code, 1);
   });
+
+  test("says what it cannot do", async () => {
+    const { code, text } = await execute(process.execPath, [program, "none.pkt", "--mtu=x", own]);
+    assert.equal(
+      text,
+      "packetdrill: semantic error: bad --mtu: x\npacketdrill: semantic error: bad --mtu: x\n",
+    );
+    assert.equal(code, 1);
+    const missing = await execute(process.execPath, [program, "none.pkt"]);
+    assert.equal(missing.text, "ENOENT: no such file or directory, open 'none.pkt'\n");
+    assert.equal(missing.err, "");
+  });
+});
+
+test("addresses and ports are those of the options", async () => {
+  const told = {
+    local_ip: "10.1.0.5",
+    netmask_ip: "255.255.255.0",
+    gateway_ip: "10.1.0.7",
+    remote_ip: "203.0.113.9/24",
+    bind_port: "99",
+    connect_port: "98",
+    mtu: "600",
+  };
+  const options = Object.entries(told).map(([name, value]) => ({ name, value, line: 0 }));
+  const text = `\`cat /proc/net/route\`
+    0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+   +0 bind(3, ..., ...) = 0
+   +0 listen(3, 1) = 0
+   +0 \`cat /proc/net/tcp\`
+   +0 < S 0:0(0) win 1000 <mss 1000>
+   +0 > S. 0:0(0) ack 1 <mss 560>
+   +0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4
+   +0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
+   +0 connect(4, ..., ...) = -1 EINPROGRESS (Operation now in progress)
+   +0 > S 0:0(0) <...>
+   +0 \`grep " 02 " /proc/net/tcp\``;
+  const { notes } = await runScript("options.pkt", { options, text });
+  // 203.0.113.0 by 10.1.0.7, and 10.1.0.0/24.
+  assert.match(notes[0], /^tun0\s+007100CB\s+0700010A\s.*00FFFFFF/m);
+  assert.match(notes[0], /^tun0\s+0000010A\s+00000000\s.*00FFFFFF/m);
+  assert.match(notes[1], /0500010A:0063 00000000:0000 0A/);
+  assert.match(notes[2], /0500010A:[\dA-F]{4} 097100CB:0062 02/);
 });
 
 test("what is not fatal is told", async () => {

@@ -3,6 +3,7 @@
 /** Where in a script something is. */
 export interface Place {
   readonly file: string;
+  /** From 1; 0: of no line, such as an option of the command line. */
   readonly line: number;
 }
 
@@ -13,7 +14,7 @@ export class ScriptError extends Error {
 
   /** @param kind "parse error", "semantic error", "error handling packet"… */
   constructor(place: Place, kind: string, message: string, options?: ErrorOptions) {
-    super(`${place.file}:${place.line}: ${kind}: ${message}`, options);
+    super(`${place.file}${place.line ? `:${place.line}` : ""}: ${kind}: ${message}`, options);
     this.place = place;
   }
 }

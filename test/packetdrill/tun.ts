@@ -21,6 +21,7 @@ import { errno } from "../../src/abi/errno.ts";
 import { Ifreq } from "../../src/abi/structs/socket.ts";
 import { VirtioNetHdrV1 } from "../../src/abi/structs/virtio.ts";
 import type { VirtualClock } from "../../src/index.ts";
+import { formatIp, ipOf } from "../../src/net/address.ts";
 import type { Network } from "../../src/net/index.ts";
 import type { KernelBuffer } from "../../src/syscall/buffer.ts";
 import { SystemError } from "../../src/syscall/errors.ts";
@@ -31,6 +32,18 @@ import { MAX_PACKET_BYTES } from "./packet.ts";
 export const DEVICE = "tun0";
 /** struct virtio_net_hdr: what a TUN device has before each packet, without num_buffers. */
 const HEADER_BYTES = VirtioNetHdrV1.offsets.num_buffers;
+
+/** "192.0.2.0/24" of "192.0.2.1/24"; an address alone stays as it is. */
+function networkOf(text: string): string {
+  const [address, length] = text.split("/");
+  const bytes = ipOf(address)?.bytes.slice();
+  if (length === undefined || !bytes) return text;
+  for (const index of bytes.keys()) {
+    const bits = Math.min(8, Math.max(0, Number(length) - index * 8));
+    bytes[index] &= 0xff00 >> bits;
+  }
+  return `${formatIp(bytes)}/${length}`;
+}
 
 /** A packet that the kernel has sent. */
 export interface Sniffed {
@@ -75,7 +88,7 @@ export class Tun {
     await network.link.set(DEVICE, { mtu: config.mtu });
     await network.up(DEVICE, `${config.localIp}/${config.prefixLength}`);
     await network.route.add({
-      destination: config.remoteIp,
+      destination: networkOf(config.remoteIp),
       gateway: config.gatewayIp,
       device: DEVICE,
     });
