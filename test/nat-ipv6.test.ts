@@ -1,7 +1,7 @@
 // Host NAT for IPv6: addresses by themselves, the host's ::1 by the gateway, names, echoes, errors.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import nodeDgram from "node:dgram";
 import { once } from "node:events";
 import nodeNet from "node:net";
@@ -12,8 +12,15 @@ import { test } from "node:test";
 import { IPPROTO_ICMPV6 } from "../src/abi/constants/in6.ts";
 import { AF_INET6, SOCK_RAW } from "../src/abi/constants/socket.ts";
 import { Kernel } from "../src/index.ts";
-import { Capture, HostNat, Switch, patch } from "../src/link/index.ts";
-import type { HostFailure, HostNatOptions, HostSockets, Port } from "../src/link/index.ts";
+import { Capture, HostNat, MAX_CONNECTIONS, MAX_FLOWS, Switch, patch } from "../src/link/index.ts";
+import type {
+  Destination,
+  Frame,
+  HostFailure,
+  HostNatOptions,
+  HostSockets,
+  Port,
+} from "../src/link/index.ts";
 import { ipEndpoint } from "../src/net/facade/index.ts";
 import { net } from "../src/net/index.ts";
 import type { Network } from "../src/net/index.ts";
@@ -21,7 +28,7 @@ import { CaptureFile, createSockets, hostNat } from "../src/platform/node/index.
 import type { NodeSockets } from "../src/platform/node/index.ts";
 import { VirtioNet } from "../src/virtio/index.ts";
 import { temporaryFolder } from "./images/native.ts";
-import { pattern } from "./link-support.ts";
+import { Listener, nonsense, pattern } from "./link-support.ts";
 import { until } from "./virtio-support.ts";
 
 const MIB = 1 << 20;
@@ -91,7 +98,10 @@ async function listening(server: nodeNet.Server, host: string): Promise<number> 
 }
 
 const echoServer = () =>
-  nodeNet.createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  nodeNet.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
 
 /** Send bytes, end, and read until the other end does. */
 async function exchange(socket: nodeNet.Socket, bytes: Uint8Array): Promise<Buffer> {
@@ -340,6 +350,54 @@ for (const [why, four, six] of [
     }
     assert.equal(nat.connections, 0);
   });
+
+test("on a host without a network all is unreachable at once, where one can be made", () => {
+  const program = join(import.meta.dirname, "programs", "nat-alone.ts");
+  const alone = ["--net", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"])];
+  if (spawnSync("unshare", [...alone, "true"]).status !== 0) return;
+  const codes = execFileSync("unshare", [...alone, process.execPath, program], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  assert.deepEqual(JSON.parse(codes), {
+    "192.0.2.1": "ENETUNREACH",
+    "2001:db8::1": "ENETUNREACH",
+    "both.example": "ENETUNREACH ENETUNREACH",
+    "10.0.2.2": "ENETUNREACH",
+  });
+});
+
+test("frames of nonsense: the NAT goes on, and keeps its bounds", async () => {
+  const server = echoServer();
+  const port = await listening(server, "::1");
+  // Nonsense stays in this test.
+  const allow = ({ protocol, address, port: to }: Destination) =>
+    protocol === "tcp" && address === "::1" && to === port;
+  await using nat = hostNat({ allow });
+  const real: Frame[] = [];
+  const stop = nat.port.observe((frame) => void real.push(frame.copy()));
+  {
+    await using here = await guest(nat.port);
+    const socket = here.own.net.connect({ host: GATEWAY, port, allowHalfOpen: true });
+    await exchange(socket as never, pattern(50_000));
+    const datagrams = here.own.dgram.createSocket("udp6");
+    await new Promise<void>((sent) => datagrams.send(pattern(5000), 1, DNS, () => sent()));
+    datagrams.close();
+  }
+  stop();
+  const station = new Listener(nat.port);
+  for (const frame of nonsense(11, 20_000, real)) {
+    station.port.send(frame);
+    station.frames.length = 0;
+  }
+  nat.port.detach(station);
+  assert.ok(nat.connections <= MAX_CONNECTIONS && nat.flows <= MAX_FLOWS);
+  await using here = await guest(nat.port);
+  const socket = here.own.net.connect({ host: GATEWAY, port, allowHalfOpen: true });
+  const data = pattern(50_000);
+  assert.equal(Buffer.compare(await exchange(socket as never, data), data), 0);
+  server.close();
+});
 
 test("what tshark sees at the NAT's port is in order", async () => {
   using folder = temporaryFolder();
