@@ -133,6 +133,20 @@ suite("the package", () => {
     assert.match(await run(project, process.execPath, "kernel.ts"), /^\d+ \[/);
   });
 
+  test("hijacks a program that knows nothing of it", async () => {
+    const script = `
+      import net from "node:net";
+      const server = net.createServer((socket) => socket.end("hello from Linux")).listen(80, () =>
+        net.connect(80).on("data", (data) => console.log(String(data))).on("end", () => server.close()),
+      );
+    `;
+    await writeFile(join(project, "hijacked.js"), script);
+    assert.equal(
+      await run(project, process.execPath, "--import", "liblinux/hijack", "hijacked.js"),
+      "hello from Linux\n",
+    );
+  });
+
   test("has declarations that compile in a project with strict checks and no other types", async () => {
     const script = `
       import { Kernel } from "liblinux";

@@ -13,9 +13,9 @@ import type { LogRecord } from "../machine/log.ts";
 import { net } from "../net/index.ts";
 import type { Network } from "../net/index.ts";
 import { applyLklConfig } from "../net/lkl-config.ts";
-import type { Profile } from "../platform/image.ts";
 import { CaptureFile } from "../platform/node/index.ts";
 import type { Process } from "../syscall/process.ts";
+import { PACKAGED } from "./config.ts";
 import type { HijackConfig, LogLevel } from "./config.ts";
 import { openInterfaces } from "./interfaces.ts";
 import type { Interface } from "./interfaces.ts";
@@ -28,8 +28,6 @@ const SEVERITY: Readonly<Record<LogLevel, number>> = {
   info: 6,
   debug: 7,
 };
-
-const PROFILES: readonly string[] = ["full", "fs"] satisfies readonly Profile[];
 
 /** A message to whoever started the program. */
 export function tell(text: string): void {
@@ -148,9 +146,8 @@ function captureOf(config: HijackConfig, interfaces: readonly Interface[]): Capt
   return capture;
 }
 
-async function imageOf(kernel: string): Promise<Profile | KernelImage> {
-  if (PROFILES.includes(kernel)) return kernel as Profile;
-  return new KernelImage(await readFile(kernel));
+async function imageOf(kernel: string): Promise<typeof PACKAGED | KernelImage> {
+  return kernel === PACKAGED ? kernel : new KernelImage(await readFile(kernel));
 }
 
 function show(record: LogRecord, severity: number): void {

@@ -31,6 +31,11 @@ export function isChild(): boolean {
   return !isMainThread || (parent !== undefined && parent !== String(process.pid));
 }
 
+/** Whether there will be a kernel in this thread. */
+export function hasKernel({ children }: HijackConfig): boolean {
+  return !isChild() || children === "own";
+}
+
 /** Those that are started from now on know that they are children. */
 export function markChildren(): void {
   process.env[PARENT_VARIABLE] = String(process.pid);

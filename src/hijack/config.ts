@@ -61,7 +61,7 @@ export interface HijackInterface {
 }
 
 export interface HijackConfig {
-  /** A profile of the package, or the path of a kernel. */
+  /** {@link PACKAGED}, or the path of another one. */
   readonly kernel: string;
   readonly memoryMiB: number;
   readonly modules: ReadonlySet<HijackedModule>;
@@ -134,6 +134,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
   DUMP: "dump",
   SINGLE_CPU: "singlecpu",
 };
+
+/** The kernel of the package that has a network. */
+export const PACKAGED = "full";
 
 /** Set for those that a program starts, so that they know of it; no configuration. */
 export const PARENT_VARIABLE = `${VARIABLE}_PARENT`;
@@ -290,7 +293,7 @@ export function parseConfig(value: unknown, folder: string): HijackConfig {
   const lkl = parseLklConfig({ ...lklPart, interfaces: parts.map(([, rest]) => rest) });
   const modules = own.modules === undefined ? [...MODULES] : listOf(own.modules, "modules");
   return {
-    kernel: own.kernel === undefined ? "full" : kernelOf(textOf(own.kernel, "kernel"), folder),
+    kernel: own.kernel === undefined ? PACKAGED : kernelOf(textOf(own.kernel, "kernel"), folder),
     memoryMiB: memoryOf(own.memoryMiB),
     modules: new Set(modules.map((name, index) => choiceOf(name, MODULES, `modules.${index}`))),
     interfaces: parts.map(([extra, rest], index) =>
@@ -313,11 +316,8 @@ export function parseConfig(value: unknown, folder: string): HijackConfig {
   };
 }
 
-/** A name without a slash or dot is a profile's. */
-const isProfile = (text: string) => /^\w+$/.test(text);
-
 function kernelOf(text: string, folder: string): string {
-  return isProfile(text) ? text : resolve(folder, text);
+  return text === PACKAGED ? text : resolve(folder, text);
 }
 
 /** A value where a path such as interfaces.0.ip leads. */
@@ -338,7 +338,7 @@ function fromHere(path: string, value: string): string {
   if (path === "fs")
     return value.replaceAll(/=([^,]+)/g, (_all, image: string) => `=${full(image)}`);
   if (path === "capture") return full(value);
-  return path === "kernel" && !isProfile(value) ? full(value) : value;
+  return path === "kernel" && value !== PACKAGED ? full(value) : value;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
