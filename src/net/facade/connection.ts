@@ -101,11 +101,12 @@ export class Connection extends KernelSocket {
   *establish(remote: Endpoint, options: ConnectOptions["options"]): Job<void> {
     const { host, source } = this;
     const { lane } = host;
-    for (const [name, value] of Object.entries(options ?? {})) {
-      const { level, option } = keyOf(name as OptionName);
-      const bytes = encodeOption(name as OptionName, value);
-      yield* setDescriptorOption(host, this.fd, level, option, bytes);
-    }
+    if (options)
+      for (const [name, value] of Object.entries(options)) {
+        const { level, option } = keyOf(name as OptionName);
+        const bytes = encodeOption(name as OptionName, value);
+        yield* setDescriptorOption(host, this.fd, level, option, bytes);
+      }
     const begun = yield lane.call(NR.connect, this.fd, lane.name, lane.putName(remote));
     if (isError(begun) && begun !== -errno.EINPROGRESS) {
       if (remote.family !== "unix") yield* this.learnLocal();

@@ -22,10 +22,13 @@ interface Owner {
   readonly failed: Error | null;
 }
 
+/** Most gates never have anybody waiting. */
+const NONE: Task[] = [];
+
 /** Where jobs wait. */
 export class Gate {
   readonly #owner: Owner;
-  #tasks: Task[] = [];
+  #tasks = NONE;
 
   constructor(owner: Owner) {
     this.#owner = owner;
@@ -39,21 +42,21 @@ export class Gate {
   wait(task: Task): void {
     const { failed } = this.#owner;
     if (failed) task.reject(failed);
+    else if (this.#tasks === NONE) this.#tasks = [task];
     else this.#tasks.push(task);
   }
 
   /** Let all go on. */
   open(lane: Lane): void {
-    if (!this.#tasks.length) return;
     const tasks = this.#tasks;
-    this.#tasks = [];
+    this.#tasks = NONE;
     for (const task of tasks) lane.add(task);
   }
 
   /** None of them goes on. */
   fail(why: Error): void {
     const tasks = this.#tasks;
-    this.#tasks = [];
+    this.#tasks = NONE;
     for (const task of tasks) task.reject(why);
   }
 }

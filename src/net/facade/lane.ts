@@ -34,6 +34,12 @@ const NAME_LENGTH_AT = NAME_AT + NAME_BYTES;
 const VALUE_LENGTH_AT = NAME_LENGTH_AT + LENGTH_BYTES;
 const MEMORY_BYTES = VALUE_LENGTH_AT + LENGTH_BYTES;
 
+/** A call's result, which has to be none of its errors. @throws {SystemError} */
+export function succeeded(result: number, name: CallName): number {
+  if (isError(result)) throw new SystemError(result, name);
+  return result;
+}
+
 /** What is told of a lane's pauses. */
 export interface Watcher {
   /** No job is left: a last one, that may find more of them, or null. */
@@ -186,9 +192,7 @@ export class Lane implements Series {
 
   /** A call that has to succeed. @throws {SystemError} */
   *must(name: CallName, a: number, b = 0, c = 0, d = 0, e = 0): Job<number> {
-    const result = yield this.call(NR[name], a, b, c, d, e);
-    if (isError(result)) throw new SystemError(result, name);
-    return result;
+    return succeeded(yield this.call(NR[name], a, b, c, d, e), name);
   }
 
   /** Write an address into {@link name}. @returns its length */

@@ -17,6 +17,7 @@ import { NR } from "../../abi/numbers.ts";
 import { SystemError, isError } from "../../syscall/errors.ts";
 import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { explain } from "./errors.ts";
 import type { Host } from "./host.ts";
 import type { Job } from "./job.ts";
 import { KernelSocket, bindDescriptor, enable, kindFor, prepare } from "./socket.ts";
@@ -58,8 +59,14 @@ export class Listener extends KernelSocket {
    *
    * @throws {SocketError} e.g. EMFILE: the connection waits, and may be asked for again @throws {SocketClosedError}
    */
-  accept(): Promise<Connection> {
-    return this.job("accept", () => this.#accepting());
+  async accept(): Promise<Connection> {
+    const { source } = this;
+    const gate = source.readable ? undefined : source.reading;
+    try {
+      return await this.host.lane.run(this.#accepting(), gate);
+    } catch (error) {
+      throw explain(error, { syscall: "accept" });
+    }
   }
 
   *#accepting(): Job<Connection> {

@@ -27,6 +27,7 @@ import { SocketClosedError } from "./errors.ts";
 import { Grace } from "./grace.ts";
 import { Gate } from "./job.ts";
 import type { Job, Task } from "./job.ts";
+import { succeeded } from "./lane.ts";
 import type { Lane, Watcher } from "./lane.ts";
 
 /** How many events one call takes; what is beyond comes with the next. */
@@ -130,7 +131,7 @@ export class Reactor implements Watcher {
     const epoll = await process.epoll_create1(EPOLL_CLOEXEC);
     const bell = await process.eventfd2(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const reactor = new Reactor(lane, epoll, bell, memory);
-    await lane.run(reactor.#watch(bell, 0, EPOLLIN));
+    await lane.run(reactor.#heed());
     lane.watcher = reactor;
     return reactor;
   }
@@ -157,20 +158,23 @@ export class Reactor implements Watcher {
     const id = ++this.#lastId;
     source.id = id;
     this.#sources.set(id, source);
-    try {
-      yield* this.#watch(source.fd, id, INTEREST);
-    } catch (error) {
-      this.#sources.delete(id);
-      throw error;
-    }
+    const result = yield this.#watch(source.fd, id, INTEREST);
+    if (!isError(result)) return;
+    this.#sources.delete(id);
+    throw new SystemError(result, "epoll_ctl");
   }
 
-  *#watch(fd: number, id: number, events: number): Job<void> {
+  #watch(fd: number, id: number, events: number): undefined {
     const view = this.#view;
     view.setUint32(INTEREST_AT + EpollEvent.offsets.events, (events | EPOLLET) >>> 0, true);
     view.setUint32(INTEREST_AT + EpollEvent.offsets.data, id, true);
     const address = this.#address + INTEREST_AT;
-    yield* this.#lane.must("epoll_ctl", this.#epoll, EPOLL_CTL_ADD, fd, address);
+    return this.#lane.call(NR.epoll_ctl, this.#epoll, EPOLL_CTL_ADD, fd, address);
+  }
+
+  /** Wait for the bell. */
+  *#heed(): Job<void> {
+    succeeded(yield this.#watch(this.#bell, 0, EPOLLIN), "epoll_ctl");
   }
 
   /** The descriptor is about to be closed, which takes it out of the kernel's set. */
@@ -252,7 +256,7 @@ export class Reactor implements Watcher {
     for (let count = MAX_EVENTS; count === MAX_EVENTS;) {
       const address = this.#address + SEEN_AT;
       count = yield this.#lane.call(NR.epoll_pwait, this.#epoll, address, MAX_EVENTS, 0);
-      if (isError(count)) throw new SystemError(count, "epoll_pwait");
+      succeeded(count, "epoll_pwait");
       this.#tell(SEEN_AT, count);
     }
   }

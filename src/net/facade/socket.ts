@@ -18,6 +18,7 @@ import { SocketClosedError, explain } from "./errors.ts";
 import type { Context } from "./errors.ts";
 import type { Host } from "./host.ts";
 import type { Job } from "./job.ts";
+import { succeeded } from "./lane.ts";
 import { decodeOption, encodeLinger, encodeOption, keyOf } from "./options.ts";
 import type { OptionKey, OptionName, OptionValue } from "./options.ts";
 import { Source } from "./reactor.ts";
@@ -38,9 +39,10 @@ export interface SocketKind {
 }
 
 /** A new descriptor, non-blocking. */
-export function openDescriptor({ lane }: Host, kind: SocketKind): Job<number> {
+export function* openDescriptor({ lane }: Host, kind: SocketKind): Job<number> {
   const { family, type, protocol = 0 } = kind;
-  return lane.must("socket", family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  const flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  return succeeded(yield lane.call(NR.socket, family, type | flags, protocol), "socket");
 }
 
 /** Make a socket, prepare it, and close it again if that fails. */
@@ -146,7 +148,8 @@ export abstract class KernelSocket implements AsyncDisposable {
   protected *learnLocal(): Job<void> {
     const { lane } = this.host;
     lane.expectName();
-    yield* lane.must("getsockname", this.fd, lane.name, lane.nameLength);
+    const result = yield lane.call(NR.getsockname, this.fd, lane.name, lane.nameLength);
+    succeeded(result, "getsockname");
     this.local = lane.takeName();
   }
 
