@@ -226,11 +226,12 @@ async function one(
     );
   await target.begin();
   if (values.include || values.head) await target.write(Buffer.from(headOf(response)));
-  progress.totalBytes = body ? 0 : startBytes + Number(response.header("content-length") ?? 0);
-  if (!body) progress.add(startBytes);
+  progress.totalBytes = body ? 0 : Number(response.header("content-length") ?? 0);
+  let counted = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     await target.write(chunk);
-    progress.add(chunk.length);
+    progress.add(response.receivedBytes - counted);
+    counted = response.receivedBytes;
   }
   progress.clear();
   const { timing, json } = values;

@@ -2,24 +2,25 @@
 
 import { pipeline, Readable } from "node:stream";
 import type { Transform } from "node:stream";
-import {
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  createZstdDecompress,
-} from "node:zlib";
+import * as zlib from "node:zlib";
 
 import { failure, HttpClientError } from "./errors.ts";
 import type { Answer } from "./exchange.ts";
 import { valueOf } from "./headers.ts";
 
 const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: createGunzip,
-  "x-gzip": createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
-  zstd: createZstdDecompress,
+  gzip: zlib.createGunzip,
+  "x-gzip": zlib.createGunzip,
+  deflate: zlib.createInflate,
+  br: zlib.createBrotliDecompress,
+  // Not every runtime has it.
+  ...(Reflect.has(zlib, "createZstdDecompress") && { zstd: zlib.createZstdDecompress }),
 };
+
+/** What is asked for of servers: RFC 9110, section 12.5.3. */
+export const ACCEPTED: string = Object.keys(DECODERS)
+  .filter((name) => !name.startsWith("x-"))
+  .join(", ");
 
 /** Told of a body. */
 export interface BodyWatch {

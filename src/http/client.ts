@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { TcpInfo } from "../net/index.ts";
 import type { NodeSockets } from "../platform/node/index.ts";
-import { bodyOf } from "./body.ts";
+import { ACCEPTED, bodyOf } from "./body.ts";
 import type { BodyWatch } from "./body.ts";
 import { abortable, dial } from "./dial.ts";
 import type { DialOptions, TlsFacts } from "./dial.ts";
@@ -228,7 +228,7 @@ export class HttpClient implements AsyncDisposable {
     deadline: Deadline,
   ): Promise<Exchange> {
     const { onSent } = options;
-    const fields = fieldsFor(plan, options.decompress ?? false);
+    const fields = fieldsFor(plan, options.decompress ? ACCEPTED : null);
     const { signal } = deadline;
     for (;;) {
       const kept = this.#kept(plan);

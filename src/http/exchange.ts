@@ -43,12 +43,12 @@ export interface HttpConnection {
 }
 
 /** Header fields of a request: the client's, unless the user has others or wants none. */
-export function fieldsFor({ fields, body }: Plan, decompress: boolean): HeaderList {
+export function fieldsFor({ fields, body }: Plan, accepted: string | null): HeaderList {
   const length = body === undefined ? null : lengthOf(body);
   const own: readonly (readonly [string, string])[] = [
     ["User-Agent", "liblinux"],
     ["Accept", "*/*"],
-    ...(decompress ? [["Accept-Encoding", "gzip, deflate, br, zstd"] as const] : []),
+    ...(accepted !== null ? [["Accept-Encoding", accepted] as const] : []),
     ...(length === null ? [] : [["Content-Length", String(length)] as const]),
   ];
   const others = own.filter(([name]) => !fields.has(name.toLowerCase()));

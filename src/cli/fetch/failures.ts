@@ -22,6 +22,9 @@ const BY_PHASE: Readonly<Record<HttpPhase, number>> = {
 
 const UNREACHABLE: ReadonlySet<string> = new Set(["EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL"]);
 
+/** What Node says to those who start it themselves. */
+const NODES_ADVICE = /; if the root CA is installed locally.*$/s;
+
 function sentence({ phase, code, message, url, cause }: HttpClientError): string {
   const { host, hostname } = new URL(url);
   if (code === "ENOTFOUND" && cause !== undefined) return `${hostname} has no address`;
@@ -31,7 +34,7 @@ function sentence({ phase, code, message, url, cause }: HttpClientError): string
   if (UNREACHABLE.has(code)) return `${host} cannot be reached (${code})`;
   if (phase === "connect" && code === "ETIMEDOUT") return `${host} does not answer (ETIMEDOUT)`;
   if (phase === "certificate")
-    return `the certificate is not trusted: ${message} (--cacert FILE trusts one, --insecure anybody)`;
+    return `the certificate is not trusted: ${message.replace(NODES_ADVICE, "")} (--cacert FILE trusts one, --insecure anybody)`;
   if (code === "HPE_HEADER_OVERFLOW") return "the head of the response is too large";
   if (code.startsWith("HPE_")) return `the response is no HTTP: ${message}`;
   if (phase === "response" && code === "ECONNRESET")
