@@ -43,6 +43,8 @@ export async function census(kernel: Kernel): Promise<Census> {
 
 /** What the allocators keep for the next, which does not grow with how often something was done. */
 const SLACK_BYTES = 3 << 20;
+/** Pages that a CPU has accounted to a protocol in advance (SK_MEMORY_PCPU_RESERVE in net/sock.h). */
+const RESERVE_PAGES = 256;
 /** A process keeps the threads that its calls have needed at once. */
 const SPARE_TASKS = 4;
 /** How often it is looked whether what is freed later (RCU, work queues) is free by now. */
@@ -55,7 +57,10 @@ export async function assertNothingLeft(
   what: string,
   wait: () => Promise<unknown>,
 ): Promise<void> {
-  const stable = ({ sockets, files }: Census) => ({ sockets, files });
+  const stable = ({ sockets, files }: Census) => ({
+    sockets: { ...sockets, "TCP.mem": 0, "UDP.mem": 0 },
+    files,
+  });
   let after = await census(kernel);
   for (let looks = 0; looks < LOOKS; looks++) {
     try {
@@ -67,6 +72,10 @@ export async function assertNothingLeft(
     }
   }
   assert.deepEqual(stable(after), stable(before), what);
+  for (const kind of ["TCP.mem", "UDP.mem"]) {
+    const pages = after.sockets[kind] - before.sockets[kind];
+    assert.ok(Math.abs(pages) <= RESERVE_PAGES, `${kind}: ${pages} more after ${what}`);
+  }
   const tasks = after.tasks - before.tasks;
   assert.ok(tasks <= SPARE_TASKS, `${tasks} more tasks after ${what}`);
   const lost = before.freeBytes - after.freeBytes;

@@ -5,6 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 const MIB = 1 << 20;
+/** A kernel that runs has a timer at one moment, and at another one none. */
+const SPARE_HANDLES = 4;
 
 export interface Usage {
   readonly rssBytes: number;
@@ -33,7 +35,10 @@ export async function usage(): Promise<Usage> {
 
 /** No growth with the count; the engine's own caches and fragments may stay. */
 export function assertNoGrowth(before: Usage, after: Usage, what: string): void {
-  assert.equal(after.handles, before.handles, `handles after ${what}`);
+  assert.ok(
+    after.handles <= before.handles + SPARE_HANDLES,
+    `${before.handles} handles before, ${after.handles} after ${what}`,
+  );
   assert.ok(
     after.mappings <= before.mappings + 80,
     `${before.mappings} mappings before, ${after.mappings} after ${what}`,
