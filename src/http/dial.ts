@@ -66,10 +66,11 @@ function observedClass(sockets: NodeSockets): new (options: object) => Observed 
   if (known) return known;
   class ObservedSocket extends sockets.net.Socket {
     #last: TcpInfo | null = null;
-    #going = false;
+    /** While it goes, its last look. */
+    #farewell: Promise<void> | null = null;
 
     async tcpInfo(): Promise<TcpInfo | null> {
-      if (!this.#going) await this.#look();
+      await (this.#farewell ?? this.#look());
       return this.#last;
     }
 
@@ -84,12 +85,11 @@ function observedClass(sockets: NodeSockets): new (options: object) => Observed 
 
     override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
       // eslint-disable-next-line no-underscore-dangle -- node:stream's name of it
-      void this.#farewell(() => super._destroy(error, done));
+      void this.#leave(() => super._destroy(error, done));
     }
 
-    async #farewell(go: () => void): Promise<void> {
-      this.#going = true;
-      if (this.connection) await this.#look();
+    async #leave(go: () => void): Promise<void> {
+      if (this.connection) await (this.#farewell = this.#look());
       go();
     }
   }
