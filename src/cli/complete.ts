@@ -64,6 +64,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "find --type": ["f", "d", "l", "b", "c", "p", "s"],
   "partition --table": ["gpt", "mbr"],
   "diff --ignore": ["content", "mode", "owner", "time", "attributes"],
+  "fetch --congestion": ["bbr", "cubic", "dctcp", "reno", "vegas", "westwood"],
+  "fetch --request": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
   "boot --log": ["none", "err", "warning", "notice", "info", "debug"],
 };
 
