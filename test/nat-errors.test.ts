@@ -111,6 +111,38 @@ test("each end says that it is done, in its own time; what the other one says st
   }
 });
 
+test("a guest that does not read holds up the host, and nothing is lost", async () => {
+  await using here = await behind();
+  const accepted = here.accepted();
+  const mine = here.own.net.connect({ host: here.nat.gateway, port: here.port }).pause();
+  const [theirs] = await Promise.all([accepted, once(mine, "connect")]);
+  const chunk = Buffer.alloc(1 << 20, "backpressure ");
+  const CHUNKS = 48;
+  for (let i = 0; i < CHUNKS; i++) theirs.write(chunk);
+  theirs.end();
+  // Until nothing moves any more.
+  const { port } = here.nat;
+  for (let before = -1; before !== port.counters.receivedBytes;) {
+    before = port.counters.receivedBytes;
+    await new Promise((go) => setTimeout(go, 100));
+  }
+  assert.ok(theirs.writableLength > (CHUNKS / 2) * chunk.length, "it waits where it comes from");
+  let [length, same] = [0, true];
+  mine.resume().on("data", (data: Buffer) => {
+    for (let done = 0; done < data.length;) {
+      const at = (length + done) % chunk.length;
+      const count = Math.min(data.length - done, chunk.length - at);
+      same &&= data.subarray(done, done + count).equals(chunk.subarray(at, at + count));
+      done += count;
+    }
+    length += data.length;
+  });
+  await once(mine, "end");
+  assert.equal(length, CHUNKS * chunk.length);
+  assert.ok(same);
+  await until(() => here.nat.connections === 0);
+});
+
 test("a NAT that is closed resets what there is, at both ends", async () => {
   await using here = await behind();
   const accepted = here.accepted();

@@ -40,6 +40,8 @@ const MAX_SEGMENT_BYTES = 65535 - 40;
 const INITIAL_SEGMENTS = 10;
 const FIRST_TIMEOUT_MS = 250;
 const MAX_TIMEOUT_MS = 60_000;
+/** A timer that rings so much too late says nothing of the guest. */
+const STALL_MS = 20;
 const MAX_RETRIES = 12;
 /** The same for a guest that has not answered at all: after about 16 s. */
 const MAX_SYN_RETRIES = 5;
@@ -92,6 +94,8 @@ export class TcpConnection implements StreamListener {
   #end = 1;
   #finAt = -1;
   #window = 65535;
+  /** The guest has no room: what is sent only asks whether that is still so. */
+  #blocked = false;
   #windowScale = 0;
   #mss = DEFAULT_MSS;
   #congestion = INITIAL_SEGMENTS * DEFAULT_MSS;
@@ -99,6 +103,7 @@ export class TcpConnection implements StreamListener {
   #duplicates = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueMs = Infinity;
+  #excused = false;
   #timeoutMs = FIRST_TIMEOUT_MS;
   #retries = 0;
   #paused = false;
@@ -325,6 +330,13 @@ export class TcpConnection implements StreamListener {
     } else if (room === this.#window && payload.length === 0 && this.#sent > this.#acked)
       this.#duplicate();
     this.#window = room;
+    if (this.#blocked && room > 0) {
+      // The question's byte was not taken.
+      this.#blocked = false;
+      this.#sent = this.#acked;
+      this.#timeoutMs = FIRST_TIMEOUT_MS;
+      this.#dueMs = Infinity;
+    }
     // It is there, it only has no room.
     if (room === 0) this.#retries = 0;
     if (this.#paused && this.#established && this.#end - this.#acked <= MAX_SEND_BYTES / 2) {
@@ -506,7 +518,13 @@ export class TcpConnection implements StreamListener {
   readonly #ring = (): void => {
     this.#timer = undefined;
     if (this.#dueMs === Infinity) return;
-    const leftMs = this.#dueMs - performance.now();
+    let leftMs = this.#dueMs - performance.now();
+    if (leftMs < -STALL_MS && !this.#excused) {
+      // The program has stood still, and a guest in it, too. Once more, then.
+      this.#excused = true;
+      leftMs = this.#timeoutMs;
+      this.#dueMs = performance.now() + leftMs;
+    }
     if (leftMs > 0) this.#timer = setTimeout(this.#ring, leftMs);
     else this.#late();
   };
@@ -514,15 +532,20 @@ export class TcpConnection implements StreamListener {
   /** What was sent is not acknowledged in time. */
   #late(): void {
     this.#dueMs = Infinity;
+    this.#excused = false;
     if (++this.#retries > (this.#established ? MAX_RETRIES : MAX_SYN_RETRIES)) {
       this.abort();
       return;
     }
     this.#timeoutMs = Math.min(2 * this.#timeoutMs, MAX_TIMEOUT_MS);
-    this.#threshold = Math.max((this.#sent - this.#acked) / 2, 2 * this.#mss);
-    this.#congestion = this.#mss;
-    // A guest without room is asked with one byte whether it still has none.
-    this.#window = Math.max(this.#window, 1);
+    if (this.#window === 0) {
+      // One byte asks whether there is room again. Nothing is lost.
+      this.#blocked = true;
+      this.#window = 1;
+    } else {
+      this.#threshold = Math.max((this.#sent - this.#acked) / 2, 2 * this.#mss);
+      this.#congestion = this.#mss;
+    }
     this.#retransmit();
   }
 }
