@@ -15,7 +15,7 @@ import type { Connection, Sockets } from "../src/net/facade/index.ts";
 import { net as network } from "../src/net/index.ts";
 import { createSockets } from "../src/platform/node/index.ts";
 import { connection as bareConnection, loopback } from "./loopback.ts";
-import { median, timePerOperation } from "./measure.ts";
+import { median } from "./measure.ts";
 import type { Benchmark, Row } from "./measure.ts";
 
 const HOST = "127.0.0.1";
@@ -27,102 +27,100 @@ const DATAGRAMS_AT_ONCE = 32;
 const FACADE_RATIO = 1.5;
 /** The goal, connections each second. */
 const CONNECTION_RATE = 30_000;
-const ROUNDS = 5;
+const ROUNDS = 7;
 const CONNECTIONS = 5000;
 
 /** Operations each second, from nanoseconds for one. */
 const rate = (ns: number): number => 1e9 / ns;
 const bytesPerSecond = (ns: number): number => rate(ns) * CHUNK_BYTES;
 
-interface Costs {
-  readonly roundTripNs: number;
-  readonly chunkNs: number;
+/** What is measured, and how it ends. */
+interface Subject {
+  run(count: number): Promise<void>;
+  end(): Promise<void> | void;
 }
 
-/** The application's own bytes, by calls that wait. */
-async function bareCosts(owner: Process): Promise<Costs> {
+/** Nanoseconds of one operation of each, in turns, so that what disturbs one disturbs the others. */
+async function inTurns(subjects: readonly Subject[], count: number): Promise<number[]> {
+  const times: number[][] = subjects.map(() => []);
+  for (let round = 0; round <= ROUNDS; round++)
+    for (const [index, subject] of subjects.entries()) {
+      const start = performance.now();
+      await subject.run(count);
+      // The first round is to warm up.
+      if (round) times[index].push(((performance.now() - start) * 1e6) / count);
+    }
+  for (const subject of subjects) await subject.end();
+  return times.map(median);
+}
+
+/** One end of a connection. */
+interface End {
+  send(bytes: Uint8Array): Promise<unknown>;
+  /** @returns how many bytes, in memory of the application's */
+  receive(room: Uint8Array): Promise<number>;
+  close(): Promise<unknown>;
+}
+
+/** By calls that wait, with the application's own bytes. */
+async function bareEnds(owner: Process): Promise<[End, End]> {
+  const endOf = (fd: number): End => ({
+    send: (bytes) => owner.sendto(fd, bytes, bytes.length, 0, null, 0),
+    receive: (room) => owner.recvfrom(fd, room, room.length, 0, null, null),
+    close: () => owner.close(fd),
+  });
   const [near, far] = await bareConnection(owner);
-  const send = (fd: number, bytes: Uint8Array) => owner.sendto(fd, bytes, bytes.length, 0, null, 0);
-  const receive = (fd: number, bytes: Uint8Array) =>
-    owner.recvfrom(fd, bytes, bytes.length, 0, null, null);
-  const [mine, theirs] = [new Uint8Array(MESSAGE_BYTES), new Uint8Array(MESSAGE_BYTES)];
-  const roundTripNs = await timePerOperation(
-    10_000,
-    async (count) => {
-      const echo = async () => {
-        for (let i = 0; i < count; i++) {
-          await receive(far, theirs);
-          await send(far, theirs);
-        }
-      };
-      const echoing = echo();
-      for (let i = 0; i < count; i++) {
-        await send(near, mine);
-        await receive(near, mine);
-      }
-      await echoing;
-    },
-    ROUNDS,
-  );
-  const [chunk, room] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
-  const chunkNs = await timePerOperation(
-    2000,
-    async (count) => {
-      const drain = async () => {
-        for (let left = count * CHUNK_BYTES; left > 0;) left -= await receive(far, room);
-      };
-      const draining = drain();
-      for (let i = 0; i < count; i++) await send(near, chunk);
-      await draining;
-    },
-    ROUNDS,
-  );
-  for (const fd of [near, far]) await owner.close(fd);
-  return { roundTripNs, chunkNs };
+  return [endOf(near), endOf(far)];
 }
 
-async function facadePair(sockets: Sockets): Promise<[Connection, Connection]> {
+/** By connections, which give what they read. */
+async function facadeEnds(sockets: Sockets): Promise<[End, End]> {
+  const endOf = (connection: Connection): End => ({
+    send: (bytes) => connection.write(bytes),
+    receive: async () => (await connection.read())!.length,
+    close: () => connection.close(),
+  });
   const listener = await sockets.listen({ local: ipEndpoint(HOST, 0) });
   const pair = await Promise.all([sockets.connect({ remote: listener.local! }), listener.accept()]);
   await listener.close();
   for (const connection of pair) await connection.setOption("TCP_NODELAY", true);
-  return pair;
+  return [endOf(pair[0]), endOf(pair[1])];
 }
 
-async function facadeCosts(sockets: Sockets): Promise<Costs> {
-  const [near, far] = await facadePair(sockets);
-  const message = new Uint8Array(MESSAGE_BYTES);
-  const roundTripNs = await timePerOperation(
-    10_000,
-    async (count) => {
-      const echo = async () => {
-        for (let i = 0; i < count; i++) await far.write((await far.read())!);
-      };
-      const echoing = echo();
+function roundTrips([near, far]: readonly [End, End]): Subject {
+  const [mine, theirs] = [new Uint8Array(MESSAGE_BYTES), new Uint8Array(MESSAGE_BYTES)];
+  const run = async (count: number) => {
+    const echo = async () => {
       for (let i = 0; i < count; i++) {
-        await near.write(message);
-        await near.read();
+        await far.receive(theirs);
+        await far.send(theirs);
       }
-      await echoing;
-    },
-    ROUNDS,
-  );
+    };
+    const echoing = echo();
+    for (let i = 0; i < count; i++) {
+      await near.send(mine);
+      await near.receive(mine);
+    }
+    await echoing;
+  };
+  return { run, end: () => closeAll(near, far) };
+}
+
+function chunks([near, far]: readonly [End, End]): Subject {
   const [chunk, room] = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
-  const chunkNs = await timePerOperation(
-    2000,
-    async (count) => {
-      const drain = async () => {
-        for (let left = count * CHUNK_BYTES; left > 0;) left -= await far.readInto(room);
-      };
-      const draining = drain();
-      for (let i = 0; i < count; i++) await near.write(chunk);
-      await draining;
-    },
-    ROUNDS,
-  );
-  await near.close();
-  await far.close();
-  return { roundTripNs, chunkNs };
+  const run = async (count: number) => {
+    const drain = async () => {
+      for (let left = count * CHUNK_BYTES; left > 0;) left -= await far.receive(room);
+    };
+    const draining = drain();
+    for (let i = 0; i < count; i++) await near.send(chunk);
+    await draining;
+  };
+  return { run, end: () => closeAll(near, far) };
+}
+
+async function closeAll(...ends: readonly End[]): Promise<void> {
+  for (const end of ends) await end.close();
 }
 
 type Net = typeof nodeNet;
@@ -143,12 +141,6 @@ async function connected(net: Net, port: number): Promise<Socket> {
 function endBoth(socket: Socket, server: Server): void {
   socket.destroy();
   server.close();
-}
-
-/** What is measured, and how it ends. */
-interface Subject {
-  run(count: number): Promise<void>;
-  end(): void;
 }
 
 /** A request of 100 bytes and its answer, through streams. */
@@ -279,24 +271,15 @@ async function datagrams(dgram: Dgram): Promise<Subject> {
   return { run, end };
 }
 
-/** Nanoseconds of one operation on each, in turns, so that what disturbs one disturbs the other. */
+/** On the kernel's sockets, and on the host's. */
 async function besideNode<M>(
   own: M,
   host: M,
   make: (given: M) => Promise<Subject>,
   count: number,
 ): Promise<[number, number]> {
-  const subjects = [await make(own), await make(host)] as const;
-  const times: [number[], number[]] = [[], []];
-  for (let round = 0; round <= ROUNDS; round++)
-    for (const [index, subject] of subjects.entries()) {
-      const start = performance.now();
-      await subject.run(count);
-      // The first round is to warm up.
-      if (round) times[index].push(((performance.now() - start) * 1e6) / count);
-    }
-  for (const subject of subjects) subject.end();
-  return [median(times[0]), median(times[1])];
+  const [ns, hostNs] = await inTurns([await make(own), await make(host)], count);
+  return [ns, hostNs];
 }
 
 /** Connections in a second, and in one of the processor's time. */
@@ -325,25 +308,31 @@ async function connectionRates(sockets: Sockets): Promise<[number, number]> {
 }
 
 async function besideCalls(owner: Process, sockets: Sockets): Promise<Row[]> {
-  const bare = await bareCosts(owner);
-  const facade = await facadeCosts(sockets);
+  const [bareTrip, trip] = await inTurns(
+    [roundTrips(await bareEnds(owner)), roundTrips(await facadeEnds(sockets))],
+    5000,
+  );
+  const [bareChunk, chunk] = await inTurns(
+    [chunks(await bareEnds(owner)), chunks(await facadeEnds(sockets))],
+    2000,
+  );
   const [connections, connectionsOfProcessor] = await connectionRates(sockets);
   return [
-    { item: "round trip of 100 B by calls", value: bare.roundTripNs, unit: "ns" },
+    { item: "round trip of 100 B by calls", value: bareTrip, unit: "ns" },
     {
       item: "round trip of 100 B by connections (beside: by calls)",
-      value: facade.roundTripNs,
+      value: trip,
       unit: "ns",
-      native: bare.roundTripNs,
-      goal: bare.roundTripNs * FACADE_RATIO,
+      native: bareTrip,
+      goal: bareTrip * FACADE_RATIO,
     },
-    { item: "stream of 64 KiB by calls", value: bytesPerSecond(bare.chunkNs), unit: "B/s" },
+    { item: "stream of 64 KiB by calls", value: bytesPerSecond(bareChunk), unit: "B/s" },
     {
       item: "stream of 64 KiB by connections (beside: by calls)",
-      value: bytesPerSecond(facade.chunkNs),
+      value: bytesPerSecond(chunk),
       unit: "B/s",
-      native: bytesPerSecond(bare.chunkNs),
-      goal: bytesPerSecond(bare.chunkNs) / FACADE_RATIO,
+      native: bytesPerSecond(bareChunk),
+      goal: bytesPerSecond(bareChunk) / FACADE_RATIO,
     },
     {
       item: "connections made and closed",
