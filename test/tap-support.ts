@@ -3,7 +3,6 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 
@@ -79,10 +78,19 @@ export class Program implements AsyncDisposable {
  * has. What this says is what the tests then check instead.
  */
 export async function whyNoTap(): Promise<string | null> {
-  if (process.getuid?.() === 0 && existsSync("/dev/net/tun")) return null;
   try {
-    await using tap = await TapLink.open({ device: "liblinux-probe" });
-    return `${tap.port.name} is there, but only root may make network namespaces`;
+    using host = new Namespace();
+    const tap = await TapLink.open({ device: "probe", netns: host.name });
+    await tap.close();
+    return null;
+  } catch (error) {
+    if (error instanceof LinkError) return error.message;
+  }
+  // Whoever may not make namespaces may perhaps not make devices either: that says more.
+  try {
+    const tap = await TapLink.open({ device: "liblinux-probe" });
+    await tap.close();
+    return "TAP devices are there, but no network namespaces (ip netns add)";
   } catch (error) {
     if (error instanceof LinkError) return error.message;
     throw error;

@@ -31,9 +31,9 @@ const KERNEL = "10.9.0.1";
 const HOST_6 = "fd09::100";
 const KERNEL_6 = "fd09::1";
 /** What iperf3 moves at a time. */
-const BULK_BYTES = repeats(2048, 64) * MIB;
+const BULK_BYTES = repeats(2048, 16) * MIB;
 /** The same where all of it is captured. */
-const SHORT_BYTES = 4 * MIB;
+const SHORT_BYTES = 2 * MIB;
 
 const CHECKED = ["tcp", "udp", "ip"].flatMap((one) => ["-o", `${one}.check_checksum:TRUE`]);
 /** What tshark tells of each frame: its number, what is malformed, and how good its checksums are. */
