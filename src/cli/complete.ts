@@ -97,7 +97,19 @@ async function candidates(words: readonly string[]): Promise<Candidate[]> {
       names.map((value) => ({ value, about })),
     );
   if (rest.length === 1 && FIRST[verb]) return plain(FIRST[verb]);
+  if (verb === "net") return plain(await netWords(rest));
   return plain(await places(typed));
+}
+
+/** Of a command of `liblinux net`, or a script. */
+async function netWords(rest: readonly string[]): Promise<string[]> {
+  const { expectedAfter } = await import("./net/complete.ts");
+  // Options of ours, before it.
+  const begins = rest.findIndex((word) => !word.startsWith("-"));
+  const words = expectedAfter(rest.slice(begins, -1)).filter((word) => word !== "");
+  return begins === rest.length - 1
+    ? [...words, ...(await localNames(rest.at(-1) ?? ""))]
+    : [...words];
 }
 
 const HELP = { names: ["--help"], about: "what it does, and its options" };

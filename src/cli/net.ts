@@ -3,7 +3,6 @@
 // Invariants: what can be understood is, before a kernel boots: a script that makes no sense has no effect.
 
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 
 import { UsageError } from "./errors.ts";
 import { Interruptible } from "./interrupt.ts";
@@ -39,6 +38,12 @@ export async function net(args: string[]): Promise<number> {
   if (more.length) throw new UsageError("net", `${more[0]}: there is one script at a time`);
   if (file !== undefined && rest.length) throw new UsageError("net", `${file}: which command?`);
   const source = sourceOf(file, values.command, rest);
+  const onTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  if (source === null && !onTerminal)
+    throw new UsageError(
+      "net",
+      "which commands? a script, one command, -c, or - for standard input",
+    );
   const understood = source === null ? [] : understand(source);
   if (values["dry-run"]) return 0;
   const choice = kernelChoice("net", values);
@@ -56,9 +61,7 @@ export async function net(args: string[]): Promise<number> {
   const code = await start(outside.beginning, context);
   if (code !== 0) return code;
   if (source !== null) return await run(understood, context, values.force);
-  if (process.stdin.isTTY && process.stdout.isTTY) return await converse(outside.world, context);
-  const text = await readAll();
-  return await run(understand([["-", text]]), context, values.force);
+  return await converse(outside.world, context);
 }
 
 /** Options of ours, and the command behind them, if there is one: its options are its own. */
@@ -83,35 +86,27 @@ function apart(args: readonly string[]): { own: string[]; rest: string[] } {
 
 type Source = readonly (readonly [name: string, text: string | readonly string[]])[];
 
-/** Where commands come from; null: from standard input. */
+/** Where commands come from; null: nobody said. */
 function sourceOf(
   file: string | undefined,
   commands: readonly string[] | undefined,
   rest: readonly string[],
 ): Source | null {
   const given: Source = [
-    ...(file === undefined || file === "-" ? [] : [[file, readScript(file)] as const]),
+    ...(file === undefined ? [] : [[file, readScript(file)] as const]),
     ...(commands ?? []).map((text) => ["-c", text] as const),
     ...(rest.length ? [["", rest] as const] : []),
   ];
-  if (given.length) return given;
-  return file === "-" ? [["-", readFileSync(0, "utf8")]] : null;
+  return given.length ? given : null;
 }
 
 function readScript(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path === "-" ? 0 : path, "utf8");
   } catch (error) {
     const { code = "EIO" } = error as NodeJS.ErrnoException;
     throw new UsageError("net", `${path}: ${code}: no script that can be read, and no command`);
   }
-}
-
-async function readAll(): Promise<string> {
-  const lines: string[] = [];
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity }))
-    lines.push(line);
-  return lines.join("\n");
 }
 
 /** @throws {UsageError} about the first that makes no sense */

@@ -1,18 +1,17 @@
 // liblinux shell: a small shell over a volume of an image.
 
 import { createInterface } from "node:readline";
-import type { Interface } from "node:readline";
 
 import type { Image } from "../image/index.ts";
 import { parseAddress } from "./address.ts";
 import { describeError, UsageError } from "./errors.ts";
 import { kernelChoice, parse, READ_OPTIONS } from "./options.ts";
-import { printable, styled, write } from "./output.ts";
+import { printable, write } from "./output.ts";
 import { openImage, openVolume } from "./session.ts";
 import { execute } from "./shell/commands.ts";
 import { completeLine } from "./shell/complete.ts";
-import { MAX_HISTORY_LINES, readHistory, writeHistory } from "./shell/history.ts";
 import { ShellScope } from "./shell/scope.ts";
+import { Terminal } from "./shell/terminal.ts";
 import { commandOf } from "./shell/words.ts";
 
 export async function shell(args: string[]): Promise<number> {
@@ -49,7 +48,11 @@ async function script(
 
 /** What fails is told, and the next command is asked for. */
 async function converse(scope: ShellScope, image: Image): Promise<number> {
-  const terminal = new Terminal(scope);
+  const terminal = new Terminal({
+    history: "shell-history",
+    prompt: () => `${scope.directory}> `,
+    complete: (line) => completeLine(scope, line),
+  });
   try {
     for (;;) {
       const line = await terminal.ask();
@@ -66,70 +69,5 @@ async function converse(scope: ShellScope, image: Image): Promise<number> {
     }
   } finally {
     terminal.close();
-  }
-}
-
-class Terminal {
-  readonly #scope: ShellScope;
-  readonly #lines: Interface;
-  #answer: ((line: string | null) => void) | null = null;
-  /** Typed while a command ran. */
-  readonly #ahead: string[] = [];
-  #closed = false;
-
-  constructor(scope: ShellScope) {
-    this.#scope = scope;
-    this.#lines = createInterface({
-      input: process.stdin,
-      output: process.stdout,
-      history: readHistory(),
-      historySize: MAX_HISTORY_LINES,
-      removeHistoryDuplicates: true,
-      completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
-        completeLine(scope, line).then(
-          (result) => done(null, result),
-          () => done(null, [[], line]),
-        );
-      },
-    });
-    this.#lines.on("history", (history: string[]) => writeHistory(history));
-    this.#lines.on("line", (line) => {
-      if (this.#answer) this.#give(line);
-      else this.#ahead.push(line);
-    });
-    this.#lines.on("SIGINT", () => this.#interrupt());
-    this.#lines.on("close", () => {
-      this.#closed = true;
-      this.#give(null);
-    });
-  }
-
-  /** @returns null at the end of the input */
-  ask(): Promise<string | null> {
-    const typed = this.#ahead.shift();
-    if (typed !== undefined || this.#closed) return Promise.resolve(typed ?? null);
-    const { promise, resolve } = Promise.withResolvers<string | null>();
-    this.#answer = resolve;
-    this.#lines.setPrompt(styled("bold", `${printable(this.#scope.directory)}> `));
-    this.#lines.prompt();
-    return promise;
-  }
-
-  #give(line: string | null): void {
-    this.#answer?.(line);
-    this.#answer = null;
-  }
-
-  /** Ctrl-C begins a new line, as in other shells; a command is ended with the program. */
-  #interrupt(): void {
-    if (!this.#answer) process.kill(process.pid, "SIGINT");
-    process.stdout.write("^C\n");
-    this.#lines.write(null, { ctrl: true, name: "e" });
-    this.#lines.write(null, { ctrl: true, name: "u" });
-    this.#lines.prompt();
-  }
-
-  close(): void {
-    this.#lines.close();
   }
 }

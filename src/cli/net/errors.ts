@@ -101,6 +101,11 @@ const CURES: readonly Cure[] = [
     cure: "no name server answers: nameserver ADDRESS says who is asked, and dhcp finds out",
   },
   {
+    code: "ENOENT",
+    command: /\bnft\b(?=[^]*\blog\b)(?![^]*\bgroup\b)/,
+    cure: "the kernel here writes no log of packets by itself: log group NUMBER",
+  },
+  {
     code: "ESRCH",
     command: /\broute\s+del/,
     cure: "there is no such route: ip route shows those that there are",

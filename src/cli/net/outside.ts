@@ -1,12 +1,16 @@
 // The kernel of `liblinux net`, and what its interface is plugged into: host NAT, a TAP device, another
 // machine by UDP or a WebSocket, or nothing.
 
+import { readFileSync } from "node:fs";
+
 import { Kernel } from "../../kernel.ts";
 import { Capture, WebSocketLink } from "../../link/index.ts";
 import type { Jack } from "../../link/index.ts";
+import { parseLklConfig } from "../../net/index.ts";
+import type { LklConfig } from "../../net/index.ts";
 import { CaptureFile, hostNat, TapLink, UdpLink } from "../../platform/node/index.ts";
 import { VirtioNet } from "../../virtio/index.ts";
-import { UsageError } from "../errors.ts";
+import { describeError, PlaceError, UsageError } from "../errors.ts";
 import { World } from "./world.ts";
 
 export const PLUG_OPTIONS = {
@@ -71,7 +75,11 @@ function udpPlaces(text: string) {
 }
 
 /** Opens the ends that are asked for, in the order of their interfaces: eth0, eth1… */
-async function openEnds(choice: PlugChoice, stack: AsyncDisposableStack): Promise<End[]> {
+async function openEnds(
+  choice: PlugChoice,
+  config: LklConfig | null,
+  stack: AsyncDisposableStack,
+): Promise<End[]> {
   const ends: End[] = [];
   const add = (end: End) => {
     stack.defer(() => end.close());
@@ -84,9 +92,30 @@ async function openEnds(choice: PlugChoice, stack: AsyncDisposableStack): Promis
       throw new UsageError("net", `--ws ${choice.ws}: it is a URL such as ws://localhost:8086/`);
     add(await WebSocketLink.open(choice.ws));
   }
+  // What the file says of its interfaces' other ends is for who says nothing else.
+  const interfaces = ends.length || choice["no-nat"] ? [] : (config?.interfaces ?? []);
+  for (const { type, param } of interfaces)
+    add(type === "tap" && param !== undefined ? await TapLink.open({ device: param }) : hostNat());
   // Asked for, or nothing else is.
   if (choice.nat || (!ends.length && !choice["no-nat"])) add(hostNat());
   return ends;
+}
+
+/** @throws {UsageError} that names the file, and what is wrong in it */
+function readConfig(path: string): LklConfig {
+  try {
+    return parseLklConfig(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new UsageError("net", `--config ${path}: ${describeError(error)}`);
+  }
+}
+
+async function configure(world: World, path: string, devices: readonly string[]): Promise<void> {
+  try {
+    await world.home.network.configure(readFileSync(path, "utf8"), devices);
+  } catch (error) {
+    throw new PlaceError(path, describeError(error), error);
+  }
 }
 
 /** Boot a kernel with what the options say plugged in. */
@@ -94,7 +123,8 @@ export async function plugged(choice: PlugChoice, memoryMiB: number): Promise<Ou
   if (choice.nat && choice["no-nat"])
     throw new UsageError("net", "--nat and --no-nat: one of them");
   await using stack = new AsyncDisposableStack();
-  const ends = await openEnds(choice, stack);
+  const config = choice.config === undefined ? null : readConfig(choice.config);
+  const ends = await openEnds(choice, config, stack);
   if (choice.dhcp && !ends.length)
     throw new UsageError("net", "--dhcp: there is no interface to ask by");
   if (choice.pcap !== undefined) {
@@ -107,6 +137,7 @@ export async function plugged(choice: PlugChoice, memoryMiB: number): Promise<Ou
   const kernel = stack.use(await Kernel.boot({ image: "full", memoryMiB, devices }));
   const names = ends.map((_, number) => `eth${number}`);
   const world = stack.use(await World.open(kernel, names));
+  if (choice.config !== undefined) await configure(world, choice.config, names);
   const beginning = choice.dhcp ? ["dhcp eth0"] : [];
   return new Outside(world, beginning, stack.move());
 }

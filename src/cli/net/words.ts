@@ -6,6 +6,9 @@ const MAX_DISTANCE = 2;
 /** More words than these are not told. */
 const MAX_KNOWN = 40;
 
+/** The word where somebody's cursor is: nothing is called so. */
+export const CURSOR = "\0";
+
 /** A command makes no sense. */
 export class WordError extends Error {
   override readonly name = "WordError";
@@ -134,15 +137,18 @@ export class Words {
    * Read parameters until there are no more: a word, and what its reader takes behind it.
    *
    * @param other takes a word that is none of them, or says that it cannot
+   * @param others words that it takes, as far as they are few
    * @throws {WordError} that tells all of them
    */
   parameters(
     known: Readonly<Record<string, (words: Words) => void>>,
     what: string,
     other: (words: Words) => boolean = () => false,
+    others: readonly string[] = [],
   ): void {
     const names = Object.keys(known);
     while (this.next !== undefined) {
+      if (this.next === CURSOR) throw unknownWord(CURSOR, what, [...names, ...others]);
       const name = names.includes(this.next) ? this.next : undefined;
       if (name === undefined && other(this)) continue;
       const found = name ?? wordOf(this.next, names);

@@ -8,13 +8,13 @@ import { dirname, join } from "node:path";
 export const MAX_HISTORY_LINES = 1000;
 
 /** Where applications keep their state (XDG Base Directory Specification). */
-const file = () =>
-  join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local/state"), "liblinux/shell-history");
+const file = (name: string) =>
+  join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local/state"), "liblinux", name);
 
 /** The newest first, as readline has it. */
-export function readHistory(): string[] {
+export function readHistory(name: string): string[] {
   try {
-    const lines = fs.readFileSync(file(), "utf8").split("\n");
+    const lines = fs.readFileSync(file(name), "utf8").split("\n");
     return lines.filter(Boolean).slice(-MAX_HISTORY_LINES).toReversed();
   } catch {
     return [];
@@ -22,10 +22,10 @@ export function readHistory(): string[] {
 }
 
 /** A shell without a history is better than none: what goes wrong here is not told. */
-export function writeHistory(lines: readonly string[]): void {
+export function writeHistory(name: string, lines: readonly string[]): void {
   try {
-    fs.mkdirSync(dirname(file()), { recursive: true, mode: 0o700 });
+    fs.mkdirSync(dirname(file(name)), { recursive: true, mode: 0o700 });
     const text = lines.toReversed().slice(-MAX_HISTORY_LINES).join("\n");
-    fs.writeFileSync(file(), `${text}\n`, { mode: 0o600 });
+    fs.writeFileSync(file(name), `${text}\n`, { mode: 0o600 });
   } catch {}
 }

@@ -10,13 +10,13 @@ export const NET_VERBS: Readonly<Record<string, Verb>> = {
     usage: "net [OPTION...] [SCRIPT | COMMAND...]",
     about: "a kernel with a network, and commands in it that read like iproute2's",
     text: `Boots a kernel with an interface eth0, and runs commands there: those of a script, one a line
-as \`ip -batch\` takes them, of -c with semicolons between them, one as it stands, or those of standard
-input; on a terminal it asks for them. All of it is gone when it ends.
+as \`ip -batch\` takes them (- is standard input), of -c with semicolons between them, or one as it
+stands; on a terminal it asks for them. All of it is gone when it ends.
 
 Commands are ip (link, addr, route, rule, neigh, nexthop, netns, monitor; "ip" can be left out), tc, ss,
-bridge, nft, ethtool, sysctl, wg, conntrack, dhcp, ping, resolve, sleep, with the words and abbreviations
-of the programs of these names. \`liblinux net help\` lists them. A script that cannot be understood is
-refused before anything is done. The first command that fails ends it.`,
+bridge, nft, ethtool, sysctl, wg, conntrack, dhcp, nameserver, ping, resolve, sleep, with the words and
+abbreviations of the programs of these names. A script that cannot be understood is refused before
+anything is done. The first command that fails ends it.`,
     options: {
       "-c, --command TEXT": "commands, with semicolons between them; can be repeated",
       "--force": "go on after a command that failed",
@@ -26,8 +26,8 @@ refused before anything is done. The first command that fails ends it.`,
       "--no-nat": "without a way out: no eth0, unless another option has one",
       "--nat": "with a way out also beside other options (default without them)",
       "--tap NAME": "eth0 is at the other end of a TAP device of this machine (Linux, root)",
-      "--udp [LOCAL=]REMOTE":
-        "eth0 is at the other end of UDP datagrams: [HOST:]PORT, as QEMU has it",
+      "--udp PLACE":
+        "eth0 is at the other end of UDP datagrams, as QEMU has it: [LOCAL=]REMOTE, each [HOST:]PORT",
       "--ws URL": "eth0 is at the other end of a WebSocket relay for Ethernet",
       "--pcap FILE": "capture what passes eth0 (pcapng, for Wireshark)",
       "--config FILE": "configure interfaces first, by a file of LKL's (JSON)",

@@ -1,7 +1,7 @@
 // What the objects of ip have in common: verbs, flags and interfaces' names.
 
 import type { Command, Flags } from "../command.ts";
-import { wordOf, unknownWord, WordError } from "../words.ts";
+import { CURSOR, wordOf, unknownWord, WordError } from "../words.ts";
 import type { Words } from "../words.ts";
 
 export type Verb = (words: Words, flags: Flags) => Command;
@@ -29,6 +29,7 @@ export function verbOf(
 /** An interface's name, behind "dev" or by itself. */
 export function device(words: Words): string {
   const name = words.take("an interface's name");
+  if (name === CURSOR) throw new WordError("which interface?", { known: [""] });
   if (name.length > 15 || /[/\s]/.test(name))
     throw new WordError(
       `"${name}": an interface's name has up to 15 letters, none of them / or space`,

@@ -181,6 +181,11 @@ class RuleReader {
     this.#match[key] = value;
   }
 
+  /** Only packets of a protocol are meant, if it was not said. */
+  need(protocol: Protocol): void {
+    this.#match.protocol ??= protocol;
+  }
+
   do<K extends Exclude<Step, "match">>(step: K, value: NftStatements[K]): void {
     this.#advance(step);
     if (this.#statements[step] !== undefined) throw new WordError(`a rule has one ${step}`);
@@ -375,6 +380,7 @@ const reject: Word = (rule, tokens) => {
   const kind = tokens.take("a kind of answer");
   if (kind === "tcp") {
     tokens.expect("reset");
+    rule.need("tcp");
     rule.do("action", { reject: "tcp-reset" });
     return;
   }

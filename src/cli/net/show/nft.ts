@@ -222,12 +222,15 @@ function durationText(ms: number): string {
 
 function setLines(set: NftSet, elements: readonly NftElement[]): string[] {
   const flags = set.flags.filter((one) => one !== "map" && !(one === "timeout" && set.timeoutMs));
+  const sorted = elements.toSorted((a, b) =>
+    String(a.key).localeCompare(String(b.key), "en", { numeric: true }),
+  );
   return [
     `type ${set.type}${set.map === undefined ? "" : ` : ${set.map}`}`,
     ...(set.size === undefined ? [] : [`size ${set.size}`]),
     ...(flags.length ? [`flags ${flags.join(",")}`] : []),
     ...(set.timeoutMs === undefined ? [] : [`timeout ${durationText(set.timeoutMs)}`]),
-    ...(elements.length ? [`elements = { ${elements.map(elementText).join(", ")} }`] : []),
+    ...(elements.length ? [`elements = { ${sorted.map(elementText).join(", ")} }`] : []),
   ];
 }
 
@@ -414,7 +417,7 @@ function statementsOf(says: NftStatements): string[] {
 function ruleText({ says, expressions, comment }: NftRule, table: Contents): string {
   const words = says
     ? [...(says.match ? new RuleWriter(table).match(says.match) : []), ...statementsOf(says)]
-    : expressions.map((one) => `[ ${Object.keys(one).join(" ")} ]`);
+    : expressions.map((one) => `[ ${String(one.name)} ]`);
   return [...words, ...(comment === undefined ? [] : [`comment "${comment}"`])].join(" ");
 }
 

@@ -11,7 +11,7 @@ import { unknownWord, WordError, wordOf } from "../words.ts";
 import type { Words } from "../words.ts";
 import { filter } from "./filter.ts";
 import { handle } from "./handle.ts";
-import { QDISC_NAMES, readClass, readQdisc } from "./qdisc-kinds.ts";
+import { CLASS_NAMES, QDISC_NAMES, readClass, readQdisc } from "./qdisc-kinds.ts";
 import type { WithKind } from "./qdisc-kinds.ts";
 
 const OBJECTS: Readonly<Record<string, (words: Words, flags: Flags) => Command>> = {
@@ -84,6 +84,7 @@ function make(words: Words, verb: "add" | "change" | "replace" | "delete"): Comm
       made = readQdisc(rest, rest.take("a queueing discipline"));
       return true;
     },
+    QDISC_NAMES,
   );
   const target = needed(place.device, "dev");
   const atSide = made?.kind === "ingress" || made?.kind === "clsact";
@@ -156,13 +157,15 @@ function trafficClass(words: Words, flags: Flags): Command {
 function makeClass(words: Words, verb: string): Command {
   const place: Place = {};
   let made: WithKind | undefined;
-  words.parameters(placeWords(place, "classid"), `word of tc class ${verb}`, (rest) => {
+  const discipline = (rest: Words): boolean => {
     const { next } = rest;
     if (next === undefined || made !== undefined) return false;
     if (["dev", "parent", "classid", "root"].some((word) => word.startsWith(next))) return false;
     made = readClass(rest, rest.take("a discipline"));
     return true;
-  });
+  };
+  const what = `word of tc class ${verb}`;
+  words.parameters(placeWords(place, "classid"), what, discipline, CLASS_NAMES);
   const target = needed(place.device, "dev");
   const own = needed(place.handle, "classid");
   if (verb === "delete") return ({ network }) => network.trafficClass.delete(target, own);

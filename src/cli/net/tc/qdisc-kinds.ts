@@ -370,6 +370,8 @@ const CLASSES: Readonly<Record<string, Kind>> = {
   hfsc: { option: "hfsc", readers: hfscClass },
 };
 
+export const CLASS_NAMES: readonly string[] = Object.keys(CLASSES);
+
 /** A kind, with an object of its options. */
 export type WithKind = { kind: string } & Record<string, unknown>;
 
