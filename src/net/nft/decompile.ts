@@ -290,24 +290,19 @@ function readStatement(reader: Reader, into: Mutable<NftStatements>): void {
     reader.take();
     return;
   }
-  const {
-    limit,
-    counter,
-    objref,
-    log,
-    notrack,
-    immediate,
-    masquerade,
-    reject,
-    queue,
-    flowOffload,
-  } = reader.take();
+  // It has nothing to be said of it: there is its name alone.
+  if (reader.next.name === "notrack") {
+    reader.take();
+    into.notrack = true;
+    return;
+  }
+  const { limit, counter, objref, log, immediate, masquerade, reject, queue, flowOffload } =
+    reader.take();
   if (limit) into.limit = readLimit(limit);
   else if (counter) into.counter = { packets: counter.packets ?? 0, bytes: counter.bytes ?? 0 };
   else if (objref?.type === NFT_OBJECT_COUNTER && objref.name !== undefined)
     into.counter = objref.name;
   else if (log) into.log = log;
-  else if (notrack) into.notrack = true;
   else if (immediate?.data?.verdict)
     into.action = readVerdict(immediate.data.verdict.code, immediate.data.verdict.chain);
   else if (masquerade) into.action = masqueradeOf(masquerade.flags);
