@@ -29,8 +29,9 @@ export { MAX_BACKLOG_BYTES, Uplink } from "./uplink.ts";
 export type { UplinkOptions } from "./uplink.ts";
 export { WebSocketLink } from "./websocket-link.ts";
 export type { WebSocketLinkOptions } from "./websocket-link.ts";
+export { MAX_CONNECTIONS } from "./nat/connections.ts";
 export { MAX_FLOWS } from "./nat/flows.ts";
-export { HostNat, MAX_CONNECTIONS } from "./nat/nat.ts";
+export { HostNat } from "./nat/nat.ts";
 export type { Destination, Forward, HostNatOptions } from "./nat/nat.ts";
 export type {
   DatagramListener,

@@ -5,8 +5,7 @@
 // advertisements tell them so. Their TCP connections end here and go on as streams of the host's, their
 // datagrams leave by ports of the host's.
 //
-// Invariant: a connection is in #connections from the first segment until it is forgotten; there are at
-// most MAX_CONNECTIONS.
+// Invariant: at most MAX_PINGS echo requests to the world wait for their answer.
 
 import { IPPROTO_TCP, IPPROTO_UDP } from "../../abi/constants/in.ts";
 import { IPPROTO_ICMPV6 } from "../../abi/constants/in6.ts";
@@ -29,8 +28,9 @@ import { Uplink } from "../uplink.ts";
 import type { UplinkOptions } from "../uplink.ts";
 import { BROADCAST, NONE, bytesOf, formatAddress, isIpv6, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
-import { Blocks } from "./blocks.ts";
 import { u16, u32 } from "./bytes.ts";
+import { Connections } from "./connections.ts";
+import type { End } from "./connections.ts";
 import { datagramFrames, readDatagram } from "./datagram.ts";
 import { DhcpServer } from "./dhcp.ts";
 import { Flows } from "./flows.ts";
@@ -44,17 +44,15 @@ import { readPacket } from "./packet.ts";
 import type { Packet } from "./packet.ts";
 import { AddressPlan } from "./plan.ts";
 import type { Place } from "./plan.ts";
-import { ACK, RST, SYN, readSegment, segmentFrame } from "./segment.ts";
-import type { Segment } from "./segment.ts";
-import type { HostFailure, HostListener, HostSockets } from "./sockets.ts";
-import { TcpConnection } from "./tcp.ts";
-import type { TcpHost } from "./tcp.ts";
+import type {
+  HostFailure,
+  HostListener,
+  HostSockets,
+  HostStream,
+  StreamListener,
+} from "./sockets.ts";
 
-/** TCP connections that there can be at once; further ones are refused. */
-export const MAX_CONNECTIONS = 16_384;
-/** Echo requests to the world that can wait for their answer at once. */
 const MAX_PINGS = 64;
-
 const FIRST_LEASE = 15;
 const LAST_LEASE = 254;
 const MASK = 0xffffff00;
@@ -113,26 +111,20 @@ export interface HostNatOptions extends UplinkOptions {
   readonly keepAliveMs?: number;
 }
 
-export class HostNat extends Uplink implements TcpHost {
-  /** For its connections. */
-  readonly mtu: number;
-  /** For its connections. */
-  readonly blocks: Blocks = new Blocks();
+export class HostNat extends Uplink {
+  readonly #mtu: number;
   readonly #sockets: HostSockets;
   readonly #plan: AddressPlan;
   readonly #mac: Uint8Array = parseMac(MAC);
   readonly #allow: (destination: Destination) => boolean;
   readonly #neighbours: Neighbours;
-  readonly #connections = new Map<string, TcpConnection>();
-  #unsettled = new Set<TcpConnection>();
+  readonly #connections: Connections;
   /** Where long segments are read. */
   readonly #scratch = new Uint8Array(MAX_FRAME_BYTES);
   readonly #flows: Flows;
   readonly #reassembly = new Reassembly();
   readonly #dhcp: DhcpServer;
   readonly #listeners = new Set<HostListener>();
-  readonly #keepAliveMs: number;
-  #keepAlive: ReturnType<typeof setInterval> | undefined;
   #advertiser: ReturnType<typeof setInterval> | undefined;
   #pings = 0;
 
@@ -146,10 +138,9 @@ export class HostNat extends Uplink implements TcpHost {
       throw new InvalidOptionError("keepAliveMs", `${keepAliveMs} is not positive`);
     const network6 = mtu < MIN_MTU6 ? null : options.network6;
     const plan = new AddressPlan({ ...options, network6 });
-    this.#keepAliveMs = keepAliveMs;
     this.#sockets = sockets;
     this.#plan = plan;
-    this.mtu = mtu;
+    this.#mtu = mtu;
     this.#allow = options.allow ?? (() => true);
     this.#flows = new Flows(sockets, (to, bytes, from) => this.#deliverDatagram(to, bytes, from));
     const { own, gateway, linkLocal, isGuest } = plan;
@@ -157,6 +148,17 @@ export class HostNat extends Uplink implements TcpHost {
       { mac: this.#mac, own, asks: gateway, asks6: linkLocal, isGuest },
       (frame) => this.arrived(frame),
     );
+    this.#connections = new Connections({
+      mtu,
+      keepAliveMs,
+      wayTo: (target) => this.#wayTo(target),
+      deliver: (frame, guest) => this.#neighbours.send(guest, frame),
+      unreachable: (guest, quoted, why) => {
+        const reason = UNREACHABLE[why];
+        if (reason) this.#unreachable(guest, quoted, reason);
+        return reason !== undefined;
+      },
+    });
     const number = (address: Address) => u32(bytesOf(address), 0);
     this.#dhcp = new DhcpServer({
       server: number(gateway),
@@ -194,7 +196,7 @@ export class HostNat extends Uplink implements TcpHost {
 
   /** TCP connections that there are. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#connections.count;
   }
 
   /** Ports of guests that send datagrams. */
@@ -230,7 +232,7 @@ export class HostNat extends Uplink implements TcpHost {
         hostPort,
         (stream, address, port) => {
           const from = this.#plan.aliasOf({ address, port }, guest);
-          const connection = this.#connection(from, { guest, port: guestPort });
+          const connection = this.#connections.open({ address: guest, port: guestPort }, from);
           if (connection) connection.ask(stream);
           else stream(NOBODY).destroy();
         },
@@ -251,7 +253,7 @@ export class HostNat extends Uplink implements TcpHost {
 
   /** End it: connections are reset, then the port loses its carrier. */
   override async close(): Promise<void> {
-    for (const connection of this.#connections.values()) connection.abort();
+    this.#connections.abort();
     await super.close();
   }
 
@@ -279,12 +281,12 @@ export class HostNat extends Uplink implements TcpHost {
   }
 
   protected override more(): void {
-    for (const connection of this.#connections.values()) connection.room();
+    this.#connections.room();
   }
 
   protected override async release(): Promise<void> {
     clearInterval(this.#advertiser);
-    for (const connection of this.#connections.values()) connection.destroy();
+    this.#connections.abort();
     this.#flows.close();
     await Promise.all(Array.from(this.#listeners, (listener) => listener.close()));
   }
@@ -349,8 +351,9 @@ export class HostNat extends Uplink implements TcpHost {
       if (!isIpv6(source)) this.droppedFrames++;
     } else if (this.#plan.isForAll(target)) return;
     else if (protocol === IPPROTO_UDP) this.#datagram(packet);
-    else if (protocol === IPPROTO_TCP) this.#segment(packet);
-    else if (isEcho(packet)) this.#echo(packet);
+    else if (protocol === IPPROTO_TCP) {
+      if (!this.#connections.receive(packet)) this.droppedFrames++;
+    } else if (isEcho(packet)) this.#echo(packet);
   }
 
   /** Where in the host's world a guest's target is; null if it is nowhere there, or may not be. */
@@ -361,88 +364,10 @@ export class HostNat extends Uplink implements TcpHost {
     return this.#allow({ protocol, ...place }) ? place : null;
   }
 
-  // --- TCP -----------------------------------------------------------------------------------
-
-  /** A new connection between somewhere and a guest's port; null if there are too many. */
-  #connection(
-    { address, port }: { readonly address: Address; readonly port: number },
-    { guest, port: guestPort }: GuestPort,
-    quoted: Uint8Array<ArrayBuffer> | null = null,
-  ): TcpConnection | null {
-    const key = keyOf(guest, guestPort, address, port);
-    if (this.#connections.has(key) || this.#connections.size >= MAX_CONNECTIONS) return null;
-    const route = { source: address, target: guest };
-    const connection = new TcpConnection(this, key, route, { port, guestPort }, quoted);
-    this.#connections.set(key, connection);
-    this.#keepAlive ??= setInterval(() => {
-      for (const one of this.#connections.values()) one.probe();
-    }, this.#keepAliveMs);
-    return connection;
-  }
-
-  #segment(packet: Packet): void {
-    const segment = readSegment(packet);
-    if (!segment) {
-      this.droppedFrames++;
-      return;
-    }
-    const { source: guest, target: address } = packet;
-    const { sourcePort, targetPort: port, flags } = segment;
-    const known = this.#connections.get(keyOf(guest, sourcePort, address, port));
-    if (known) return known.segment(segment);
-    if (flags & RST) return;
-    const to = flags & SYN && !(flags & ACK) ? this.#placeOf("tcp", address, port) : null;
-    const connection =
-      to && this.#connection({ address, port }, { guest, port: sourcePort }, quote(packet));
-    if (!to || !connection) return this.#refuse(packet, segment);
-    connection.accept(segment, (listener) => this.#sockets.connect(to.address, to.port, listener));
-  }
-
-  /** There is no such connection, and there will be none. */
-  #refuse({ source, target }: Packet, segment: Segment): void {
-    const { flags, seq, ack, payload, sourcePort, targetPort } = segment;
-    const answer = {
-      sourcePort: targetPort,
-      targetPort: sourcePort,
-      seq: flags & ACK ? ack : 0,
-      ack: flags & ACK ? 0 : (seq + payload.length + (flags & SYN ? 1 : 0)) >>> 0,
-      flags: flags & ACK ? RST : RST | ACK,
-      window: 0,
-    };
-    const route = { source: target, target: source };
-    this.#neighbours.send(source, segmentFrame(route, answer, []));
-  }
-
-  /** For its connections. */
-  deliver(frame: Frame, guest: Address): boolean {
-    return this.#neighbours.send(guest, frame);
-  }
-
-  /** For its connections. */
-  soon(connection: TcpConnection): void {
-    if (this.#unsettled.size === 0) queueMicrotask(this.#settle);
-    this.#unsettled.add(connection);
-  }
-
-  readonly #settle = (): void => {
-    const unsettled = this.#unsettled;
-    this.#unsettled = new Set();
-    for (const connection of unsettled) connection.settle();
-  };
-
-  /** For its connections. */
-  forget(connection: TcpConnection): void {
-    this.#connections.delete(connection.key);
-    if (this.#connections.size) return;
-    clearInterval(this.#keepAlive);
-    this.#keepAlive = undefined;
-  }
-
-  /** For its connections. */
-  unreachable(guest: Address, quoted: Uint8Array<ArrayBuffer>, why: HostFailure): boolean {
-    const reason = UNREACHABLE[why];
-    if (reason) this.#unreachable(guest, quoted, reason);
-    return reason !== undefined;
+  /** How to connect to where a guest wants to. */
+  #wayTo({ address, port }: End): ((listener: StreamListener) => HostStream) | null {
+    const to = this.#placeOf("tcp", address, port);
+    return to && ((listener) => this.#sockets.connect(to.address, to.port, listener));
   }
 
   // --- ICMP ----------------------------------------------------------------------------------
@@ -477,7 +402,7 @@ export class HostNat extends Uplink implements TcpHost {
   #advertise(): void {
     const { linkLocal: address, network6: prefix, dns6: dns } = this.#plan;
     if (prefix === null) return;
-    const { mtu } = this;
+    const mtu = this.#mtu;
     const say = () =>
       this.#neighbours.sendToAll(routerFrame({ address, mac: this.#mac, prefix, dns, mtu }));
     say();
@@ -501,7 +426,7 @@ export class HostNat extends Uplink implements TcpHost {
       target: source === NONE ? BROADCAST : source,
     };
     const ports = { sourcePort: DHCP_SERVER_PORT, targetPort: DHCP_CLIENT_PORT };
-    for (const reply of datagramFrames(route, ports, answer, this.mtu))
+    for (const reply of datagramFrames(route, ports, answer, this.#mtu))
       this.#neighbours.sendTo(frame.subarray(ETH_ALEN, 2 * ETH_ALEN), reply);
     return true;
   }
@@ -527,7 +452,7 @@ export class HostNat extends Uplink implements TcpHost {
   #deliverDatagram({ guest, port: targetPort }: GuestPort, bytes: Uint8Array, from: Place): void {
     const { address: source, port: sourcePort } = this.#plan.aliasOf(from, guest);
     const route = { source, target: guest };
-    for (const frame of datagramFrames(route, { sourcePort, targetPort }, bytes, this.mtu))
+    for (const frame of datagramFrames(route, { sourcePort, targetPort }, bytes, this.#mtu))
       this.#neighbours.send(guest, frame);
   }
 }
@@ -539,9 +464,6 @@ const NOBODY = {
   ended(): void {},
   failed(): void {},
 };
-
-const keyOf = (guest: Address, guestPort: number, address: Address, port: number): string =>
-  guest + String.fromCharCode(guestPort) + address + String.fromCharCode(port);
 
 /** Let a program end although a timer runs, where a runtime can. */
 function letExit(timer: unknown): void {
