@@ -5,49 +5,19 @@ import { AT_FDCWD, O_RDONLY } from "../../src/abi/constants/fcntl.ts";
 import { NETLINK_GENERIC } from "../../src/abi/constants/netlink.ts";
 import { Genlmsghdr } from "../../src/abi/structs/netlink.ts";
 import { InvalidOptionError } from "../../src/machine/errors.ts";
-import { UnknownDeviceError } from "../../src/net/index.ts";
 import type { QdiscSpec, Route } from "../../src/net/index.ts";
-import { NetlinkError } from "../../src/net/netlink/errors.ts";
 import { GenericFamily } from "../../src/net/netlink/generic.ts";
 import { compose } from "../../src/net/netlink/message.ts";
 import { NetlinkSocket } from "../../src/net/netlink/socket.ts";
 import { readText, writeText } from "../../src/net/text-file.ts";
 import { SystemError } from "../../src/syscall/errors.ts";
+import { conntrack, iptables } from "./filter-commands.ts";
 import type { Invocation, Outcome } from "./invocation.ts";
-
-type Command = (invocation: Invocation) => Promise<Outcome>;
+import { UsageError, Words, done, failed, program } from "./program.ts";
+import type { Command } from "./program.ts";
 
 /** include/uapi/linux/tcp_metrics.h */
 const TCP_METRICS_CMD_DEL = 2;
-
-const done = (output = ""): Outcome => ({ status: 0, output, errors: "" });
-const failed = (errors: string, status = 1): Outcome => ({
-  status,
-  output: "",
-  errors: `${errors}\n`,
-});
-
-class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
-/** A program whose errors are its complaints. */
-const program =
-  (name: string, run: (invocation: Invocation) => Promise<string>): Command =>
-  async (invocation) => {
-    try {
-      return done(await run(invocation));
-    } catch (error) {
-      const expected =
-        error instanceof SystemError ||
-        error instanceof NetlinkError ||
-        error instanceof UnknownDeviceError ||
-        error instanceof InvalidOptionError ||
-        error instanceof UsageError;
-      if (!expected) throw error;
-      return failed(`${name}: ${error.message}`);
-    }
-  };
 
 // --- Parameters ----------------------------------------------------------------------------------
 
@@ -87,32 +57,6 @@ async function setSysctls({ args, process, variables }: Invocation): Promise<str
 }
 
 // --- Network -------------------------------------------------------------------------------------
-
-/** Words in turn. */
-class Words {
-  readonly #words: readonly string[];
-  #at = 0;
-
-  constructor(words: readonly string[]) {
-    this.#words = words;
-  }
-
-  get next(): string | undefined {
-    return this.#words[this.#at];
-  }
-
-  take(what: string): string {
-    const word = this.#words[this.#at++];
-    if (word === undefined) throw new UsageError(`${what} is missing`);
-    return word;
-  }
-
-  accept(...words: readonly string[]): boolean {
-    if (this.next === undefined || !words.includes(this.next)) return false;
-    this.#at++;
-    return true;
-  }
-}
 
 /** tc qdisc add|replace|change|del dev DEVICE root [handle H] KIND [limit N | OPTION VALUE…] */
 async function tc({ args, network }: Invocation): Promise<string> {
@@ -280,8 +224,11 @@ async function contents(invocation: Invocation, names: readonly string[]): Promi
 }
 
 async function grep(invocation: Invocation): Promise<Outcome> {
-  const flags = invocation.args.filter((arg) => /^-[a-z]/i.test(arg)).join("");
-  const [pattern, ...names] = invocation.args.filter((arg) => !/^-[a-z]/i.test(arg));
+  const { args } = invocation;
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  const isFlag = (arg: string, index: number) => index < end && /^-[a-z]/i.test(arg);
+  const flags = args.filter(isFlag).join("");
+  const [pattern, ...names] = args.filter((arg, index) => index !== end && !isFlag(arg, index));
   if (pattern === undefined) return failed("grep: a pattern is missing", 2);
   const form = new RegExp(pattern, flags.includes("i") ? "i" : "");
   let output = "";
@@ -370,6 +317,11 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["tc", program("tc", tc)],
   ["ip", program("ip", ip)],
   ["ethtool", program("ethtool", ethtool)],
+  ["iptables", program("iptables", (given) => iptables(given, "ip"))],
+  ["ip6tables", program("ip6tables", (given) => iptables(given, "ip6"))],
+  ["conntrack", program("conntrack", conntrack)],
+  // All that there could be is in the kernel.
+  ["modprobe", async () => done()],
   ["nstat", program("nstat", nstat)],
   ["grep", grep],
   ["rm", program("rm", rm)],

@@ -2,11 +2,11 @@
 // for what later kernels do. They are fetched, as they are not the project's.
 
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 
 import { run } from "../images/native.ts";
-import { SELFTESTS } from "./source.ts";
+import { FILTER_SCRIPTS, TCP_SCRIPTS } from "./source.ts";
 
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 const SUITE = "sid";
@@ -52,7 +52,7 @@ export function fetchLaterScripts(folder: string): { source: string; version: st
     const pipe = [
       `dpkg-deb --fsys-tarfile ${archive}`,
       `tar -xO ./usr/src/${name}.tar.xz`,
-      `tar -xJ ${name}/${SELFTESTS}`,
+      `tar -xJ ${name}/${TCP_SCRIPTS} ${name}/${dirname(FILTER_SCRIPTS)}`,
     ].join(" | ");
     run("sh", "-c", pipe);
     return { source: at("source", name), version: archive.replace(/_all\.deb$/, "") };

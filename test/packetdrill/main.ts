@@ -5,7 +5,7 @@ import { ScriptError } from "./errors.ts";
 import { parseOption } from "./lexer.ts";
 import type { ScriptOption } from "./lexer.ts";
 import { runScript } from "./run.ts";
-import { commandLineFor } from "./source.ts";
+import { setupFor, versionsOf } from "./source.ts";
 
 interface CommandLine {
   readonly files: readonly string[];
@@ -29,13 +29,18 @@ function readCommandLine(words: readonly string[]): CommandLine {
 
 const { files, options, verbose } = readCommandLine(process.argv.slice(2));
 const wanted = options.find(({ name }) => name === "ip_version")?.value;
-const version = IP_VERSIONS.find((known) => known === wanted) ?? "ipv4";
+
+/** As told, or the first that a script is for. */
+const versionFor = (file: string) =>
+  IP_VERSIONS.find((known) => known === wanted) ?? versionsOf(file)[0] ?? "ipv4";
 
 let failures = 0;
 for (const file of files) {
   try {
+    const setup = setupFor(file, versionFor(file));
     const { packets, events, deviationNs, notes } = await runScript(file, {
-      options: [...commandLineFor(file, version), ...options],
+      ...setup,
+      options: [...setup.options, ...options],
       ...(verbose && { trace: (line: string) => console.log(line) }),
     });
     for (const note of notes) console.log(note);

@@ -29,6 +29,15 @@ export const FLAG_URG = 0x020;
 export const FLAG_ECE = 0x040;
 export const FLAG_CWR = 0x080;
 export const FLAG_AE = 0x100;
+/** As other programs call them. */
+export const TCP_FLAG_NAMES = {
+  FIN: FLAG_FIN,
+  SYN: FLAG_SYN,
+  RST: FLAG_RST,
+  PSH: FLAG_PSH,
+  ACK: FLAG_ACK,
+  URG: FLAG_URG,
+} as const;
 /** The flags that are a counter with accurate ECN, as bits 0, 1 and 2. */
 export const ACE_FLAGS = [FLAG_ECE, FLAG_CWR, FLAG_AE] as const;
 

@@ -73,6 +73,8 @@ export interface RunOptions {
   readonly text?: string;
   /** Told of each packet and each call. */
   readonly trace?: (line: string) => void;
+  /** Variables that commands see. */
+  readonly environment?: ReadonlyMap<string, string>;
   /** Where in a jiffy of the kernel's the script begins, 0 to below JIFFY_NS. */
   readonly startInJiffyNs?: number;
 }
@@ -155,7 +157,7 @@ class Runner implements CallHost {
     config: Config,
     kernel: Kernel,
     clock: VirtualClock,
-    { trace = () => {} }: RunOptions,
+    { trace = () => {}, environment = new Map() }: RunOptions,
   ): Promise<Runner> {
     const { init } = kernel;
     const addresses: Addresses = {
@@ -168,7 +170,7 @@ class Runner implements CallHost {
     const tun = await Tun.open(init, network, clock, config);
     const time = new Timeline(clock, config);
     const wire = new Wire(tun, time, config, addresses, trace);
-    const variables = new Map([["PPID", PPID]]);
+    const variables = new Map([...environment, ["PPID", PPID]]);
     const shell = new Shell({ process: init, network, folder: dirname(script.file), variables });
     const parts = { process, room, tun, time, wire, shell };
     return new Runner(script, config, parts, addresses, trace);

@@ -2,7 +2,7 @@
 // netlink. Nothing is run on the host; a file is the kernel's, or a script beside the one that runs.
 
 import { existsSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 
 import { readText, writeText } from "../../src/net/text-file.ts";
 import { SystemError } from "../../src/syscall/errors.ts";
@@ -264,8 +264,10 @@ export class Shell {
   async #scriptFile(name: string): Promise<string | undefined> {
     if (!name.includes("/")) return undefined;
     if (!name.startsWith("/")) {
-      const path = resolve(this.#context.folder, name);
-      return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+      // Scripts are run in their own folder, or in the one above it.
+      const { folder } = this.#context;
+      const path = [folder, dirname(folder)].map((from) => resolve(from, name)).find(existsSync);
+      return path === undefined ? undefined : readFileSync(path, "utf8");
     }
     try {
       return await readText(this.#context.process, name);

@@ -10,7 +10,13 @@ import { IP_VERSIONS } from "../packetdrill/config.ts";
 import { ScriptError } from "../packetdrill/errors.ts";
 import { LATER_FAILURES, fetchLaterScripts } from "../packetdrill/later.ts";
 import { runScript } from "../packetdrill/run.ts";
-import { commandLineFor, kernelScripts, versionsOf } from "../packetdrill/source.ts";
+import {
+  FILTER_SCRIPTS,
+  TCP_SCRIPTS,
+  kernelScripts,
+  setupFor,
+  versionsOf,
+} from "../packetdrill/source.ts";
 import { JIFFY_NS } from "../packetdrill/timeline.ts";
 
 const PHASES = repeats(50, 1);
@@ -21,19 +27,20 @@ suite("packetdrill scripts", () => {
   test(`pass wherever in a jiffy they begin (${PHASES})`, async (t) => {
     let packets = 0;
     const failures: string[] = [];
-    for (const path of kernelScripts())
+    const scripts = kernelScripts(TCP_SCRIPTS);
+    for (const path of scripts)
       for (let phase = 1; phase <= PHASES; phase++) {
         const version = IP_VERSIONS[phase % IP_VERSIONS.length];
         const startInJiffyNs = Math.floor(((phase * GOLDEN) % 1) * JIFFY_NS);
         try {
-          const options = commandLineFor(path, version);
-          packets += (await runScript(path, { options, startInJiffyNs })).packets;
+          const setup = setupFor(path, version);
+          packets += (await runScript(path, { ...setup, startInJiffyNs })).packets;
         } catch (error) {
           if (!(error instanceof ScriptError)) throw error;
           failures.push(`${version}, ${startInJiffyNs} ns into a jiffy: ${error.message}`);
         }
       }
-    t.diagnostic(`packetdrill: ${kernelScripts().length * PHASES} runs, ${packets} packets`);
+    t.diagnostic(`packetdrill: ${scripts.length * PHASES} runs, ${packets} packets`);
     assert.deepEqual(failures, []);
   });
 
@@ -46,11 +53,12 @@ suite("packetdrill scripts", () => {
       const unknown: string[] = [];
       let passed = 0;
       let failed = 0;
-      for (const path of kernelScripts(source))
+      const scripts = [TCP_SCRIPTS, FILTER_SCRIPTS].flatMap((at) => kernelScripts(at, source));
+      for (const path of scripts)
         for (const ipVersion of versionsOf(path)) {
           const name = basename(path, ".pkt");
           try {
-            await runScript(path, { options: commandLineFor(path, ipVersion) });
+            await runScript(path, setupFor(path, ipVersion));
             passed++;
           } catch (error) {
             if (!(error instanceof ScriptError)) throw error;
