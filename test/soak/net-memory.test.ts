@@ -367,7 +367,7 @@ class Pressure {
 }
 
 suite("a kernel that runs out of memory", () => {
-  const rounds = repeats(200, 3);
+  const rounds = repeats(100, 3);
   const root = { uid: 0 };
   for (const [where, memoryMiB, boundBytes, greed] of [
     ["in TCP's and UDP's own limits", 48, 0, { sockets: 100, bufferBytes: 0, user: { uid: 1000 } }],
@@ -394,7 +394,8 @@ suite("a kernel that runs out of memory", () => {
       await assertNothingLeft(small.kernel, before, "pressure", wait);
       assertNoGrowth(used, await usage(), "pressure");
       assert.equal(small.device.broken, null);
-      for (const code of codes.keys()) assert.match(code, /^(ENOBUFS|ENOMEM|ENFILE)$/);
+      // Who is refused a listener finds nobody later.
+      for (const code of codes.keys()) assert.match(code, /^(ENOBUFS|ENOMEM|ENFILE|ECONNREFUSED)$/);
       assert.equal(codes.size > 0, boundBytes > 0, pressure.said);
       // Within its own limits it refuses nobody: it takes less of each.
       const counters = text.decode(await readFile(small.init, "/proc/net/netstat")).split("\n");
