@@ -9,11 +9,11 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 
 import { readConfig } from "../src/hijack/config.ts";
+import { entry, environment } from "./hijack.ts";
 import { temporaryFolder } from "./images/native.ts";
 
 const top = join(import.meta.dirname, "..");
 const text = readFileSync(join(top, "docs/hijack.md"), "utf8");
-const entry = join(top, "src/hijack/index.ts");
 const program = `node ${JSON.stringify(join(top, "src/cli/main.ts"))}`;
 
 interface Block {
@@ -29,11 +29,7 @@ const blocks: readonly Block[] = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].
 test("the programs of docs/hijack.md print what it says", async () => {
   using folder = temporaryFolder();
   const env = {
-    ...Object.fromEntries(
-      Object.entries(process.env).filter(
-        ([name]) => !/^(LIBLINUX_HIJACK|NODE_OPTIONS|NODE_TEST_CONTEXT)/.test(name),
-      ),
-    ),
+    ...environment,
     PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
   };
   let commands = 0;

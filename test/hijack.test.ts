@@ -183,6 +183,133 @@ suite("the host's network", () => {
   });
 });
 
+/** What a server of names says of a question: TXT records, or that there is no such name. */
+function answerOf(question: Buffer, mostBytes: number): Buffer {
+  const end = question.indexOf(0, 12) + 5;
+  const name = String(question.subarray(12, end)).includes("none")
+    ? undefined
+    : String(question.subarray(13, 13 + question[12]));
+  const txt = name === "long" ? "x".repeat(200) : (name ?? "");
+  const records =
+    name === undefined ? [] : Array.from({ length: name === "long" ? 20 : 1 }, () => txt);
+  const header = Buffer.from(question.subarray(0, 12));
+  header.writeUInt16BE(name === undefined ? 0x8183 : 0x8180, 2);
+  header.writeUInt16BE(records.length, 6);
+  header.writeUInt32BE(0, 8);
+  const body = records.map((text) => {
+    const record = Buffer.alloc(13 + text.length);
+    record.writeUInt16BE(0xc00c, 0);
+    record.writeUInt16BE(16, 2);
+    record.writeUInt16BE(1, 4);
+    record.writeUInt32BE(60, 6);
+    record.writeUInt16BE(text.length + 1, 10);
+    record[12] = text.length;
+    record.write(text, 13);
+    return record;
+  });
+  const whole = Buffer.concat([header, question.subarray(12, end), ...body]);
+  if (whole.length <= mostBytes) return whole;
+  // Truncated: it is to be asked for by TCP.
+  header.writeUInt16BE(0x8380, 2);
+  header.writeUInt16BE(0, 6);
+  return Buffer.concat([header, question.subarray(12, end)]);
+}
+
+test("questions of dns.resolve() go by the kernel's network, by UDP and TCP", async () => {
+  using folder = temporaryFolder();
+  const capture = join(folder.path, "trace.pcapng");
+  const port = await freePort();
+  const udp = dgram.createSocket("udp4", (question, from) =>
+    udp.send(answerOf(question, 512), from.port, from.address),
+  );
+  const tcp = net.createServer((socket) =>
+    socket.once("data", (data) => {
+      const answer = answerOf(Buffer.from(data).subarray(2), 65535);
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(answer.length);
+      socket.end(Buffer.concat([length, answer]));
+    }),
+  );
+  udp.bind(port, "127.0.0.1");
+  tcp.listen(port, "127.0.0.1");
+  await Promise.all([once(udp, "listening"), once(tcp, "listening")]);
+  try {
+    assert.deepEqual(await linesOf("names.ts", [String(port)], { config: { capture } }), [
+      "[ '10.0.2.3' ]",
+      "[ [ 'short' ] ]",
+      "[ [ 'by-callback' ] ]",
+      "4000",
+      "ENOTFOUND",
+      "ERR_HIJACK_DNS",
+    ]);
+  } finally {
+    udp.close();
+    tcp.close();
+  }
+  const frames = execFileSync(
+    "tshark",
+    ["-r", capture, "-d", `udp.port==${port},dns`, "-Y", "dns.flags.response == 0"].concat([
+      "-T",
+      "fields",
+      "-e",
+      "ip.src",
+      "-e",
+      "dns.qry.name",
+    ]),
+    { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+  );
+  assert.ok(frames.includes("10.0.2.15\tshort.test\n"), frames);
+});
+
+test("two programs whose kernels are at the ends of one link", async () => {
+  const [near, far] = [await freePort(), await freePort()];
+  const interfaceOf = (ip: string, there: number, here: number) => ({
+    config: {
+      interfaces: [
+        { type: "udp", param: `127.0.0.1:${there},127.0.0.1:${here}`, ip, masklen: "24" },
+      ],
+    },
+  });
+  using server = new Hijacked("server.ts", [], interfaceOf("192.0.2.1", far, near));
+  await server.printed("ready");
+  const lines = await linesOf(
+    "get.ts",
+    ["http://192.0.2.1/page", "http://192.0.2.1/stop"],
+    interfaceOf("192.0.2.2", near, far),
+  );
+  assert.deepEqual(lines, ["/page for ::ffff:192.0.2.2", "/stop for ::ffff:192.0.2.2"]);
+  const { code, stderr } = await server.end();
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+});
+
+test("what is to stay with the host does; an address by DHCP; the kernel's log", async () => {
+  const web = http.createServer((_request, response) => response.end("the host's"));
+  web.listen(0, "127.0.0.1");
+  await once(web, "listening");
+  const { port } = web.address() as AddressInfo;
+  const urls = [`localhost:${port}`, "localhost:12345", `10.0.2.2:${port}`];
+  try {
+    const { code, stdout, stderr } = await runHijacked(
+      "get.ts",
+      urls.map((place) => `http://${place}/`),
+      {
+        config: {
+          interfaces: [{ dhcp: true }],
+          bypass: [`127.0.0.1:${port}`],
+          log: "info",
+        },
+      },
+    );
+    assert.equal(stdout, "the host's\nECONNREFUSED\nthe host's\n");
+    assert.match(stderr, /^\[ {4}0\.\d{6}\] Linux version 6\.12/);
+    assert.equal(code, 0);
+  } finally {
+    web.close();
+    web.closeAllConnections();
+  }
+});
+
 suite("files below a prefix", { concurrency: 2 }, () => {
   const expected = [
     "hello",

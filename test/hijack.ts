@@ -3,21 +3,32 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const entry = join(import.meta.dirname, "../src/hijack/index.ts");
+/** What is imported before a program. */
+export const entry = join(import.meta.dirname, "../src/hijack/index.ts");
 const programs = join(import.meta.dirname, "hijack");
 
 /** A program that never ended would fail by this. */
 const LIMIT_MS = 60_000;
 
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(
-    ([name]) => !/^(LIBLINUX_HIJACK|NODE_OPTIONS|NODE_TEST_CONTEXT)/.test(name),
+/** What Node has compiled of the library, which many programs load. */
+const compiled = mkdtempSync(join(tmpdir(), "liblinux-test-"));
+process.on("exit", () => rmSync(compiled, { recursive: true, force: true }));
+
+/** Of programs: nothing of what this one was told. */
+export const environment = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(LIBLINUX_HIJACK|NODE_OPTIONS|NODE_TEST_CONTEXT)/.test(name),
+    ),
   ),
-);
+  NODE_COMPILE_CACHE: compiled,
+};
 
 export interface HijackRun {
   /** Null where a signal ended it. */

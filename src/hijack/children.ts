@@ -51,6 +51,18 @@ export function ownConfig(config: HijackConfig): HijackConfig {
   };
 }
 
+/** The names of an object's properties, and of what it inherits from. */
+function namesOf(target: object): string[] {
+  const names: string[] = [];
+  for (
+    let at: object | null = target;
+    at && at !== Object.prototype;
+    at = Reflect.getPrototypeOf(at)
+  )
+    names.push(...Object.getOwnPropertyNames(at));
+  return names;
+}
+
 /** What would go to the kernel throws {@link HijackChildError}. */
 export function refuseNetwork({ bypass, modules }: HijackConfig): void {
   const node = new NodeInternals();
@@ -81,6 +93,10 @@ export function refuseNetwork({ bypass, modules }: HijackConfig): void {
     );
   }
   if (modules.has("dgram")) replace(dgram, "createSocket", () => refuse);
-  if (modules.has("dns"))
-    for (const target of [dns, dns.promises]) replace(target, "lookup", () => refuse);
+  if (modules.has("dns")) {
+    const { Resolver, promises } = dns;
+    for (const target of [dns, promises, Resolver.prototype, promises.Resolver.prototype])
+      for (const name of namesOf(target))
+        if (/^(lookup|resolve|reverse)/.test(name)) replace(target, name, () => refuse);
+  }
 }

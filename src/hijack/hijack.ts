@@ -14,7 +14,9 @@ import { Machine, tell } from "./boot.ts";
 import { isChild, markChildren, ownConfig, refuseNetwork } from "./children.ts";
 import { HijackConfigError } from "./config.ts";
 import type { HijackConfig } from "./config.ts";
-import { hijackDgram, hijackDns } from "./datagrams.ts";
+import { hijackDgram } from "./dgram.ts";
+import { DnsRelay } from "./dns-relay.ts";
+import { hijackDns } from "./dns.ts";
 import { Ending } from "./ending.ts";
 import { hijackFs } from "./fs.ts";
 import { releaseHostSide } from "./host-side.ts";
@@ -80,7 +82,11 @@ async function hijack(config: HijackConfig): Promise<Hijack> {
   };
   if (config.modules.has("net")) hijackNet(stack);
   if (config.modules.has("dgram")) hijackDgram(stack);
-  if (config.modules.has("dns")) hijackDns(dns);
+  if (config.modules.has("dns")) {
+    const nameservers = async () => (await network.resolver.get()).nameservers;
+    const relay = await DnsRelay.open(stack.context, nameservers);
+    hijackDns(dns, relay, await nameservers());
+  }
   if (images)
     hijackFs(images.fs, {
       prefixes: config.fs.map(({ prefix }) => prefix),
