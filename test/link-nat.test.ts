@@ -298,6 +298,11 @@ test("DNS questions go to the host's server, and its answers come from the guest
   const count = await net.host.init.recvfrom(fd, got, 512, 0, from, size);
   assert.deepEqual([...got.subarray(count - 4, count)], [192, 0, 2, 7]);
   assert.deepEqual([...from.subarray(0, 8)], [...at(DNS, 53).subarray(0, 8)]);
+  // Who asks that server by itself is answered by that server.
+  await net.host.sendTo(fd, GATEWAY, server.address().port, question);
+  assert.ok((await net.host.init.recvfrom(fd, got, 512, 0, from, size)) > question.length);
+  const itself = at(GATEWAY, server.address().port);
+  assert.deepEqual([...from.subarray(0, 8)], [...itself.subarray(0, 8)]);
   server.close();
 });
 

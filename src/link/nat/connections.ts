@@ -8,6 +8,7 @@ import type { Address } from "./address.ts";
 import { Blocks } from "./blocks.ts";
 import { quote } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
+import type { End } from "./plan.ts";
 import { ACK, RST, SYN, readSegment, segmentFrame } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 import type { HostFailure, HostStream, StreamListener } from "./sockets.ts";
@@ -16,12 +17,6 @@ import type { TcpHost } from "./tcp.ts";
 
 /** TCP connections that there can be at once; further ones are refused. */
 export const MAX_CONNECTIONS = 16_384;
-
-/** A port at an address, of a guest's or of somewhere else. */
-export interface End {
-  readonly address: Address;
-  readonly port: number;
-}
 
 /** What the connections need of the NAT. */
 export interface ConnectionsHost {

@@ -1,11 +1,11 @@
-// Datagrams of guests: each port of a guest has a port of the host's (one for each version of IP that it
-// talks to), as long as it is used.
+// Datagrams of guests: each port of a guest has a port of the host's, as long as it is used: one for each
+// version of IP that it talks to, and for its questions about names, whose answers look as if they came from
+// elsewhere.
 //
 // Invariant: #flows has at most MAX_FLOWS entries, the one that was used least recently first; a flow that
 // is taken out is closed.
 
-import type { Address } from "./address.ts";
-import type { Place } from "./plan.ts";
+import type { End, Place } from "./plan.ts";
 import type { HostDatagrams, HostFailure, HostSockets } from "./sockets.ts";
 
 /** Ports of guests that can be in use at once. */
@@ -18,16 +18,17 @@ interface Flow {
   usedMs: number;
 }
 
-/** A port of a guest's. */
-export interface GuestPort {
-  readonly guest: Address;
-  readonly port: number;
-}
+/** What datagrams are about. */
+export type Purpose = "data" | "names";
 
 /** A datagram for a guest, from somewhere in the host's world. */
-export type Deliver = (to: GuestPort, bytes: Uint8Array, from: Place) => void;
+export type Deliver = (guest: End, bytes: Uint8Array, from: Place, purpose: Purpose) => void;
 
-const keyOf = ({ guest, port }: GuestPort): string => guest + String.fromCharCode(port);
+/** By what a guest's port is found that sends to, or is sent to from, such places. */
+const keyOf = ({ address, port }: End, place: Place, purpose: Purpose): string =>
+  `${address}${String.fromCharCode(port)}${versionOf(place)}${purpose}`;
+
+const versionOf = ({ address }: Place): 4 | 6 => (address.includes(":") ? 6 : 4);
 
 export class Flows {
   readonly #sockets: HostSockets;
@@ -48,19 +49,19 @@ export class Flows {
 
   /** A datagram from a guest; `failed` if it does not leave. */
   send(
-    from: GuestPort,
+    guest: End,
     bytes: Uint8Array,
-    { address, port }: Place,
+    to: Place,
+    purpose: Purpose,
     failed: (why: HostFailure) => void,
   ): void {
-    const version = address.includes(":") ? 6 : 4;
-    const key = keyOf(from) + version;
+    const key = keyOf(guest, to, purpose);
     const forward = this.#forwards.get(key);
-    if (forward) return forward.send(bytes, address, port, failed);
+    if (forward) return forward.send(bytes, to.address, to.port, failed);
     const flow = this.#flows.get(key) ?? {
-      socket: this.#sockets.datagrams(version, (answer, address, port) => {
+      socket: this.#sockets.datagrams(versionOf(to), (answer, address, port) => {
         flow.usedMs = performance.now();
-        this.#deliver(from, answer, { address, port });
+        this.#deliver(guest, answer, { address, port }, purpose);
       }),
       usedMs: 0,
     };
@@ -72,18 +73,16 @@ export class Flows {
       this.#end(oldest);
     }
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
-    flow.socket.send(bytes, address, port, failed);
+    flow.socket.send(bytes, to.address, to.port, failed);
   }
 
   /** What comes to a port of the host goes to a guest's. Returns the port, and how to end it. */
-  async forward(
-    { address, port }: Place,
-    to: GuestPort,
-  ): Promise<{ port: number; close: () => void }> {
+  async forward(from: Place, guest: End): Promise<{ port: number; close: () => void }> {
     // What the guest sends from there leaves by the same port, if that is for such addresses.
-    const key = keyOf(to) + (address.includes(":") ? 6 : 4);
+    const key = keyOf(guest, from, "data");
+    const { address, port } = from;
     const socket = await this.#sockets.listenDatagrams(address, port, (bytes, address, port) =>
-      this.#deliver(to, bytes, { address, port }),
+      this.#deliver(guest, bytes, { address, port }, "data"),
     );
     this.#end(key);
     this.#forwards.get(key)?.close();

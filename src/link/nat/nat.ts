@@ -30,11 +30,10 @@ import { BROADCAST, NONE, bytesOf, formatAddress, isIpv6, parseAddress } from ".
 import type { Address } from "./address.ts";
 import { u16, u32 } from "./bytes.ts";
 import { Connections } from "./connections.ts";
-import type { End } from "./connections.ts";
 import { datagramFrames, readDatagram } from "./datagram.ts";
 import { DhcpServer } from "./dhcp.ts";
 import { Flows } from "./flows.ts";
-import type { GuestPort } from "./flows.ts";
+import type { Purpose } from "./flows.ts";
 import { Reassembly } from "./fragments.ts";
 import { MIN_MTU6, echoFrame, isEcho, quote, unreachableFrame } from "./icmp.ts";
 import type { Unreachable } from "./icmp.ts";
@@ -43,7 +42,7 @@ import { Neighbours } from "./neighbours.ts";
 import { readPacket } from "./packet.ts";
 import type { Packet } from "./packet.ts";
 import { AddressPlan } from "./plan.ts";
-import type { Place } from "./plan.ts";
+import type { End, Place } from "./plan.ts";
 import type {
   HostFailure,
   HostListener,
@@ -142,7 +141,7 @@ export class HostNat extends Uplink {
     this.#plan = plan;
     this.#mtu = mtu;
     this.#allow = options.allow ?? (() => true);
-    this.#flows = new Flows(sockets, (to, bytes, from) => this.#deliverDatagram(to, bytes, from));
+    this.#flows = new Flows(sockets, (...what) => this.#deliverDatagram(...what));
     const { own, gateway, linkLocal, isGuest } = plan;
     this.#neighbours = new Neighbours(
       { mac: this.#mac, own, asks: gateway, asks6: linkLocal, isGuest },
@@ -222,7 +221,7 @@ export class HostNat extends Uplink {
       );
     try {
       if (protocol === "udp") {
-        const to = { guest, port: guestPort };
+        const to = { address: guest, port: guestPort };
         const place = { address: hostAddress, port: hostPort };
         const { port, close } = await this.#flows.forward(place, to);
         return { port, close: async () => close() };
@@ -439,21 +438,24 @@ export class HostNat extends Uplink {
       this.droppedFrames++;
       return;
     }
-    const { source: guest, target } = packet;
-    const { sourcePort: port, targetPort, payload } = datagram;
+    const { source, target } = packet;
+    const { sourcePort, targetPort, payload } = datagram;
     const to = this.#placeOf("udp", target, targetPort);
-    if (to)
-      this.#flows.send({ guest, port }, payload, to, (why) =>
-        this.#unreachable(guest, quote(packet), UNREACHABLE[why] ?? "port"),
-      );
-    else this.#unreachable(guest, quote(packet), this.#plan.isDns(target) ? "port" : "host");
+    const isDns = this.#plan.isDns(target);
+    if (!to) return this.#unreachable(source, quote(packet), isDns ? "port" : "host");
+    const guest = { address: source, port: sourcePort };
+    this.#flows.send(guest, payload, to, isDns ? "names" : "data", (why) =>
+      this.#unreachable(source, quote(packet), UNREACHABLE[why] ?? "port"),
+    );
   }
 
-  #deliverDatagram({ guest, port: targetPort }: GuestPort, bytes: Uint8Array, from: Place): void {
-    const { address: source, port: sourcePort } = this.#plan.aliasOf(from, guest);
-    const route = { source, target: guest };
-    for (const frame of datagramFrames(route, { sourcePort, targetPort }, bytes, this.#mtu))
-      this.#neighbours.send(guest, frame);
+  #deliverDatagram(guest: End, bytes: Uint8Array, place: Place, purpose: Purpose): void {
+    const { address: target, port: targetPort } = guest;
+    const from = purpose === "names" ? this.#plan.dnsOf(target) : this.#plan.aliasOf(place, target);
+    const route = { source: from.address, target };
+    const ports = { sourcePort: from.port, targetPort };
+    for (const frame of datagramFrames(route, ports, bytes, this.#mtu))
+      this.#neighbours.send(target, frame);
   }
 }
 

@@ -27,6 +27,12 @@ const LOOPBACK = "127.0.0.1";
 const LOOPBACK6 = "::1";
 const DNS_PORT = 53;
 
+/** A port at an address that guests know. */
+export interface End {
+  readonly address: Address;
+  readonly port: number;
+}
+
 /** Somewhere in the host's world. */
 export interface Place {
   readonly address: string;
@@ -124,12 +130,14 @@ export class AddressPlan {
       : { address: formatAddress(target), port };
   }
 
-  /** As which address a guest sees one of the host's world, and the port there. */
-  aliasOf({ address: text, port }: Place, guest: Address): { address: Address; port: number } {
+  /** Where a guest sees the server for names. */
+  dnsOf(guest: Address): End {
+    return { address: isIpv6(guest) ? this.dns6 : this.dns, port: DNS_PORT };
+  }
+
+  /** Where a guest sees a place in the host's world. */
+  aliasOf({ address: text, port }: Place, guest: Address): End {
     const address = parseAddress(text);
-    const server = this.#nameserver;
-    if (server?.port === port && sameAddress(server.address, text, address))
-      return { address: isIpv6(guest) ? this.dns6 : this.dns, port: DNS_PORT };
     const isSeen =
       address !== undefined &&
       isIpv6(address) === isIpv6(guest) &&
@@ -139,9 +147,6 @@ export class AddressPlan {
     return { address: isSeen ? address : this.gatewayOf(guest), port };
   }
 }
-
-const sameAddress = (one: string, other: string, parsed: Address | undefined): boolean =>
-  one === other || (parsed !== undefined && parseAddress(one) === parsed);
 
 /** The first one: "192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353". */
 function nameserverOf(servers: readonly string[]): Place | null {
