@@ -10,7 +10,7 @@ import { conntrack } from "./tools/conntrack.ts";
 import { dhcp } from "./tools/dhcp.ts";
 import { ethtool } from "./tools/ethtool.ts";
 import { ping } from "./tools/ping.ts";
-import { nameserver, resolve, sleep } from "./tools/resolve.ts";
+import { echo, nameserver, resolve, sleep } from "./tools/resolve.ts";
 import { ss } from "./tools/ss.ts";
 import { sysctl } from "./tools/sysctl.ts";
 import { wg } from "./tools/wg.ts";
@@ -87,6 +87,7 @@ const COMMANDS: Readonly<Record<string, Known>> = {
     about: "who is asked for names",
   },
   nslookup: { parse: resolve, usage: "nslookup NAME...", about: "the same" },
+  echo: { parse: echo, usage: "echo TEXT...", about: "print it" },
   sleep: { parse: sleep, usage: "sleep SECONDS", about: "wait" },
 };
 

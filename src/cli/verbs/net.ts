@@ -14,8 +14,8 @@ as \`ip -batch\` takes them (- is standard input), of -c with semicolons between
 stands; on a terminal it asks for them. All of it is gone when it ends.
 
 Commands are ip (link, addr, route, rule, neigh, nexthop, netns, monitor; "ip" can be left out), tc, ss,
-bridge, nft, ethtool, sysctl, wg, conntrack, dhcp, nameserver, ping, resolve, sleep, with the words and
-abbreviations of the programs of these names. A script that cannot be understood is refused before
+bridge, nft, ethtool, sysctl, wg, conntrack, dhcp, nameserver, ping, resolve, sleep, echo, with the words
+and abbreviations of the programs of these names. A script that cannot be understood is refused before
 anything is done. The first command that fails ends it.`,
     options: {
       "-c, --command TEXT": "commands, with semicolons between them; can be repeated",

@@ -154,8 +154,8 @@ function entries(words: Words, flags: Flags): Command {
       context,
       flags,
       wanted,
-      (one) => forwardingRecord(one, masterOf(one.device)),
-      (one) => forwardingText(one, masterOf(one.device)),
+      (one) => forwardingRecord(one, masterOf(one.device), name === undefined),
+      (one) => forwardingText(one, masterOf(one.device), name === undefined),
     );
   };
 }

@@ -245,9 +245,7 @@ function inside(destination: string, root: string): boolean {
 
 function fits(one: Route, filter: RouteFilter): boolean {
   return (
-    (filter.device === undefined ||
-      one.device === filter.device ||
-      (one.nextHops?.some(({ device: of }) => of === filter.device) ?? false)) &&
+    (filter.device === undefined || one.device === filter.device) &&
     (filter.gateway === undefined || one.gateway === filter.gateway) &&
     (filter.protocol === undefined || one.protocol === filter.protocol) &&
     (filter.type === undefined || one.type === filter.type) &&
@@ -268,7 +266,8 @@ function families({ family }: Flags, filter: RouteFilter): readonly ("ipv4" | "i
 
 function list(words: Words, flags: Flags): Command {
   const filter = readFilter(words, "word of ip route show");
-  const view = { flags, table: filter.table };
+  const { device: name } = filter;
+  const view = { flags, table: filter.table, ...(name !== undefined && { device: name }) };
   return async (context) => {
     const { network } = context;
     if (filter.device !== undefined) await network.link.get(filter.device);

@@ -36,8 +36,20 @@ function split({ address, peer }: InterfaceAddress) {
   return { local, prefixlen: Number(length), ...(peer !== undefined && { address: peer }) };
 }
 
+const briefAddress = (one: InterfaceAddress) => ({
+  ...split(one),
+  ...(one.metric !== undefined && { metric: one.metric }),
+});
+
 const life = (seconds: number): number => (seconds === Infinity ? FOREVER : seconds);
 const lifeText = (seconds: number): string => (seconds === Infinity ? "forever" : `${seconds}sec`);
+
+/** As it stands on one line. */
+function shortText(one: InterfaceAddress): string {
+  const { local, prefixlen, address } = split(one);
+  const peer = address === undefined ? "" : ` peer ${address}`;
+  return `${local}${peer}/${prefixlen}${one.metric === undefined ? "" : ` metric ${one.metric}`}`;
+}
 
 export function addressRecord(one: InterfaceAddress): Record<string, unknown> {
   return {
@@ -83,7 +95,7 @@ export function addressedRecord(
   all: readonly Link[],
   flags: Flags,
 ): Record<string, unknown> {
-  if (flags.brief) return { ...briefRecord(link), addr_info: addresses.map(split) };
+  if (flags.brief) return { ...briefRecord(link), addr_info: addresses.map(briefAddress) };
   return { ...linkRecord(link, all, flags, false), addr_info: addresses.map(addressRecord) };
 }
 
@@ -92,13 +104,7 @@ export function addressedText(
   all: readonly Link[],
   flags: Flags,
 ): string {
-  if (flags.brief)
-    return briefText(
-      link,
-      addresses.map(({ address }) => address),
-    );
-  // One family is asked for: the link's own address is of neither.
+  if (flags.brief) return briefText(link, addresses.map(shortText));
   const head = linkText(link, all, flags, false);
-  const shown = flags.family === undefined ? head : `${head.split("\n")[0]}\n`;
-  return shown + addresses.map(addressText).join("");
+  return head + addresses.map(addressText).join("");
 }

@@ -58,14 +58,16 @@ const entryFlags = ({ flags }: Neighbour): string[] =>
 const masterOf = (entry: Neighbour, master: string | number | undefined) =>
   entry.flags.includes("self") ? undefined : (master ?? entry.device);
 
+/** @param named whether the port is told: it goes without saying if it was asked for */
 export function forwardingRecord(
   entry: Neighbour,
   master: string | number | undefined,
+  named: boolean,
 ): Record<string, unknown> {
   const of = masterOf(entry, master);
   return {
     mac: entry.hardwareAddress,
-    ifname: entry.device,
+    ...(named && { ifname: entry.device }),
     ...(entry.address !== undefined && { dst: entry.address }),
     ...(entry.vlan !== undefined && { vlan: entry.vlan }),
     ...(entry.port !== undefined && { port: entry.port }),
@@ -76,10 +78,14 @@ export function forwardingRecord(
   };
 }
 
-export function forwardingText(entry: Neighbour, master: string | number | undefined): string {
+export function forwardingText(
+  entry: Neighbour,
+  master: string | number | undefined,
+  named: boolean,
+): string {
   const of = masterOf(entry, master);
   const words = [
-    `${entry.hardwareAddress} dev ${entry.device}`,
+    `${entry.hardwareAddress}${named ? ` dev ${entry.device}` : ""}`,
     ...(entry.address === undefined ? [] : [`dst ${entry.address}`]),
     ...(entry.vlan === undefined ? [] : [`vlan ${entry.vlan}`]),
     ...(entry.port === undefined ? [] : [`port ${entry.port}`]),

@@ -92,6 +92,23 @@ export function nameText({ name, link }: Link): string {
 
 const groupText = ({ group = 0 }: Link): string => (group ? String(group) : "default");
 
+/** Addresses of one family are asked for: the link's own is of none. */
+const tellsHardware = ({ family, details }: Flags, mode: boolean): boolean =>
+  mode || details || family === undefined;
+
+function hardwareRecord(link: Link): Record<string, unknown> {
+  const pointToPoint = link.flags.includes("point-to-point");
+  return {
+    link_type: typeText(link),
+    ...(link.address !== undefined && { address: link.address }),
+    ...(link.broadcast !== undefined &&
+      (pointToPoint
+        ? { link_pointtopoint: true, broadcast: link.broadcast }
+        : { broadcast: link.broadcast })),
+    ...(link.linkNamespaceId !== undefined && { link_netnsid: link.linkNamespaceId }),
+  };
+}
+
 /** What all commands show of a link first. `mode`: `ip addr` has none. */
 export function linkRecord(
   link: Link,
@@ -100,7 +117,6 @@ export function linkRecord(
   mode = true,
 ): Record<string, unknown> {
   const { statistics, info } = { statistics: link.statistics, info: link.kind ?? link.portKind };
-  const pointToPoint = link.flags.includes("point-to-point");
   return {
     ifindex: link.index,
     ...lowerRecord(link),
@@ -113,13 +129,7 @@ export function linkRecord(
     ...(mode && { linkmode: link.dormant ? "DORMANT" : "DEFAULT" }),
     group: groupText(link),
     ...(link.txQueueLength !== undefined && { txqlen: link.txQueueLength }),
-    link_type: typeText(link),
-    ...(link.address !== undefined && { address: link.address }),
-    ...(link.broadcast !== undefined &&
-      (pointToPoint
-        ? { link_pointtopoint: true, broadcast: link.broadcast }
-        : { broadcast: link.broadcast })),
-    ...(link.linkNamespaceId !== undefined && { link_netnsid: link.linkNamespaceId }),
+    ...(tellsHardware(flags, mode) && hardwareRecord(link)),
     ...(flags.details && {
       promiscuity: link.promiscuity,
       allmulti: link.allMulticasts,
@@ -144,7 +154,7 @@ export function linkRecord(
       tso_max_segs: link.tsoMaxSegments,
       gro_max_size: link.groMaxBytes,
     }),
-    ...(link.alias !== undefined && { ifalias: link.alias }),
+    ...(link.alias !== undefined && (mode || flags.details) && { ifalias: link.alias }),
     ...(flags.statistics && statistics && { stats64: statisticsRecord(link) }),
     ...(link.otherNames?.length && { altnames: link.otherNames }),
   };
@@ -229,8 +239,10 @@ export function linkText(link: Link, all: readonly Link[], flags: Flags, mode = 
   // Without an address a space is behind the type, as there would be one.
   const bare = link.address === undefined && link.linkNamespaceId === undefined ? " " : "";
   return [
-    `${head}\n${address}${bare}${flags.details ? detailsText(link) : ""}\n`,
-    link.alias === undefined ? "" : `    alias ${link.alias}\n`,
+    tellsHardware(flags, mode)
+      ? `${head}\n${address}${bare}${flags.details ? detailsText(link) : ""}\n`
+      : `${head}\n`,
+    link.alias === undefined || !(mode || flags.details) ? "" : `    alias ${link.alias}\n`,
     flags.statistics ? statisticsText(link) : "",
     ...(link.otherNames ?? []).map((name) => `    altname ${name}\n`),
   ].join("");

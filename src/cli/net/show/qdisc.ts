@@ -62,7 +62,7 @@ function netemPairs({ netem: has }: Qdisc): Pair[] {
           ],
         ]
       : [];
-  const rate = has.rateBytesPerSecond;
+  const rate = has.rateBytesPerSecond || undefined;
   return [
     ["limit", has.limitPackets],
     ...delay,

@@ -25,6 +25,8 @@ export const METRICS = {
 export interface RouteView {
   readonly flags: Flags;
   readonly table: string | number;
+  /** Whose routes are asked for: it goes without saying. */
+  readonly device?: string;
 }
 
 const isOther = (address: string, destination: string): boolean =>
@@ -43,10 +45,12 @@ function gatewayText(gateway: string | undefined, destination: string): string[]
 }
 
 /** A whole address stands without its length. */
-function destinationText({ destination }: Route): string {
+function wholeText(destination: string): string {
   const [address = "", length] = destination.split("/");
   return length === (address.includes(":") ? "128" : "32") ? address : destination;
 }
+
+const destinationText = ({ destination }: Route): string => wholeText(destination);
 
 function metricsOf({ metrics }: Route): [string, unknown][] {
   return Object.entries(METRICS).flatMap(([name, key]): [string, unknown][] => {
@@ -71,7 +75,7 @@ export function routeRecord(route: Route, view: RouteView): Record<string, unkno
     ...(route.nextHopId !== undefined && { nhid: route.nextHopId }),
     ...(isSingle(route) && {
       ...gatewayRecord(route.gateway, destination),
-      ...(device !== undefined && { dev: device }),
+      ...(device !== undefined && device !== view.device && { dev: device }),
     }),
     ...(tellsTable(route, view) && { table: String(route.table) }),
     ...((protocol !== "boot" || view.flags.details) && { protocol }),
@@ -105,7 +109,7 @@ export function routeText(route: Route, view: RouteView): string {
     ...(isSingle(route)
       ? [
           ...gatewayText(route.gateway, destination),
-          ...(device === undefined ? [] : [`dev ${device}`]),
+          ...(device === undefined || device === view.device ? [] : [`dev ${device}`]),
         ]
       : []),
     ...(tellsTable(route, view) ? [`table ${route.table}`] : []),
@@ -136,6 +140,7 @@ export function foundRecord(route: Route): Record<string, unknown> {
   return {
     ...(type !== "unicast" && { type }),
     dst: destinationText(route),
+    ...(route.source !== undefined && { from: wholeText(route.source) }),
     ...gatewayRecord(route.gateway, route.destination),
     ...(device !== undefined && { dev: device }),
     ...(route.table !== "main" && { table: String(route.table) }),
@@ -153,6 +158,7 @@ export function foundText(route: Route): string {
   const words = [
     ...(type === "unicast" ? [] : [type]),
     destinationText(route),
+    ...(route.source === undefined ? [] : [`from ${wholeText(route.source)}`]),
     ...gatewayText(route.gateway, route.destination),
     ...(device === undefined ? [] : [`dev ${device}`]),
     ...(route.table === "main" ? [] : [`table ${route.table}`]),

@@ -1,4 +1,5 @@
-// resolve: the addresses of a name, as the kernel's programs would find them. And sleep.
+// resolve: the addresses of a name, as the kernel's programs would find them. And what scripts need
+// besides: sleep, echo.
 
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -44,6 +45,12 @@ export function nameserver(words: Words): Command {
         (one) => `nameserver ${one}\n`,
       );
   };
+}
+
+/** `echo TEXT...`: between what others print. */
+export function echo(words: Words): Command {
+  const text = words.takeRest().join(" ");
+  return (context) => context.write(`${text}\n`);
 }
 
 const MAX_SECONDS = 86_400;
