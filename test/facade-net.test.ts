@@ -5,6 +5,7 @@ import { after, before, suite, test } from "node:test";
 
 import * as fc from "fast-check";
 
+import { F_DUPFD_CLOEXEC, F_SETFL } from "../src/abi/constants/fcntl.ts";
 import { IPPROTO_MPTCP } from "../src/abi/constants/in.ts";
 import { DisposedError, KernelPanicError } from "../src/index.ts";
 import type { Kernel, Process } from "../src/index.ts";
@@ -288,6 +289,30 @@ suite("sockets of the kernel", () => {
     assert.equal(sockets.size, 0);
   });
 
+  test("neighbours that never pause hold nobody up", async () => {
+    const [near, far, listener] = await pair();
+    let [asked, answered] = [0, 0];
+    const others = await Promise.all([kernel.process(), kernel.process()]);
+    const busy = others.map(async (other) => {
+      for (; answered < 20; asked++) await other.getpid();
+    });
+    // One that waits by calls of its own, so that nothing else of the sockets' goes on meanwhile.
+    const into = new Uint8Array(1);
+    const descriptor = await process.fcntl64(near.fd, F_DUPFD_CLOEXEC, 0);
+    await process.fcntl64(descriptor, F_SETFL, 0);
+    for (; answered < 20; answered++) {
+      await process.sendto(descriptor, Uint8Array.of(answered), 1, 0, null, 0);
+      await far.write((await far.read())!);
+      await process.recvfrom(descriptor, into, 1, 0, null, null);
+      assert.equal(into[0], answered);
+    }
+    await Promise.all(busy);
+    assert.ok(asked > 0);
+    await process.close(descriptor);
+    for (const other of others) await other.exit();
+    await close(near, far, listener);
+  });
+
   test("options by the kernel's names", async () => {
     const [near, far, listener] = await pair();
     await near.setOption("TCP_NODELAY", true);
@@ -333,6 +358,21 @@ suite("the end of a kernel, and of its sockets", () => {
     await near.close();
     await sockets[Symbol.asyncDispose]();
     assert.equal(kernel.running, false);
+  });
+
+  test("nobody waits in the kernel, and a panic is found when somebody looks", async () => {
+    const { process } = await loopback();
+    const sockets = new Sockets(process);
+    const listener = await sockets.listen({ local: LOCAL });
+    sockets.dozing = true;
+    const accepting = rejection(listener.accept());
+    await until(() => process.callsInFlight === 0);
+    const { instance } = await WebAssembly.instantiate(TRAP);
+    await rejection(process.run(instance.exports["f"]));
+    assert.equal(await isSettled(accepting), false);
+    sockets.poll();
+    assert.ok((await accepting) instanceof KernelPanicError);
+    await sockets[Symbol.asyncDispose]();
   });
 
   test("disposal rejects all that waits, and leaves no call in the kernel", async () => {

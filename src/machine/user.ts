@@ -136,6 +136,8 @@ export class UserTasks {
   #grace = 0;
   #waitsForGrace = false;
   #failed: Error | null = null;
+  /** How many calls were begun, by all tasks. */
+  begun = 0;
 
   constructor(memory: Memory, cpu: Cpu) {
     this.#memory = memory;
@@ -195,6 +197,7 @@ export class UserTasks {
     i32[regs + REG_ARGS + 4] = e;
     i32[regs + REG_ARGS + 5] = f;
     this.#cpu.inFlight++;
+    this.begun++;
     task.resolve = resolve;
     task.reject = reject;
     if (this.#holder === task) this.#release(event);

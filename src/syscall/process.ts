@@ -178,6 +178,11 @@ export class Process extends SystemCalls {
     return this.#threads.size - this.#free.length + this.#waiting.length;
   }
 
+  /** How many calls all processes of the kernel have begun. @internal */
+  get callsBegun(): number {
+    return this.#context.machine.users.begun;
+  }
+
   // --- Threads ---------------------------------------------------------------------------
 
   /** Run with a thread that is free, now or as soon as one is. */

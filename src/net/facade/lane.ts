@@ -48,6 +48,8 @@ export interface Watcher {
   started(): void;
   /** It pauses. */
   paused(): void;
+  /** It could not make a call. */
+  broken(why: Error): void;
 }
 
 /** The one place where sockets make their calls, and the kernel memory that they use for it. */
@@ -180,7 +182,7 @@ export class Lane implements Series {
     current?.reject(why);
     for (const task of tasks) task.reject(why);
     this.#closing?.();
-    this.watcher?.paused();
+    this.watcher?.broken(why);
   }
 
   // --- For jobs ------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ export class Reactor implements Watcher {
   readonly #sources = new Map<number, Source>();
   #lastId = 0;
   #waiting: Promise<void> | null = null;
-  readonly #grace = new Grace(() => this.#wait());
+  readonly #grace: Grace;
   #dozing = false;
   #failed: Error | null = null;
 
@@ -138,6 +138,10 @@ export class Reactor implements Watcher {
 
   private constructor(lane: Lane, epoll: number, bell: number, memory: KernelBuffer) {
     this.#process = lane.process;
+    this.#grace = new Grace(
+      () => lane.process.callsBegun,
+      () => this.#wait(),
+    );
     this.#lane = lane;
     this.#epoll = epoll;
     this.#bell = bell;
@@ -212,6 +216,12 @@ export class Reactor implements Watcher {
   paused(): void {
     if (this.#waiting || !this.#wanted) return;
     this.#grace.begin();
+  }
+
+  /** The lane could not make a call: there may be no thread for now, or no process any more. */
+  broken(why: Error): void {
+    if (why instanceof SystemError) this.paused();
+    else this.fail(why);
   }
 
   /** It goes on. */
