@@ -14,6 +14,7 @@ import {
 import { VirtualClock } from "../src/index.ts";
 import { Cable, Frame, Hub, Jack, Switch, complete, patch } from "../src/link/index.ts";
 import type { JackOwner } from "../src/link/index.ts";
+import { FrameReader } from "../src/link/stream-frames.ts";
 import { Listener, ethernet, pattern } from "./link-support.ts";
 
 const [A, B, C] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"];
@@ -388,5 +389,28 @@ test("what contradicts itself is no frame, and nothing throws", () => {
       },
     ),
     { numRuns: 2000 },
+  );
+});
+
+test("frames in a stream are the same in whatever pieces they come", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 12 }),
+      fc.array(fc.nat()),
+      (frames, cuts) => {
+        const stream = Buffer.concat(
+          frames.flatMap((frame) => [Uint8Array.from(be32(frame.length)), frame]),
+        );
+        const reader = new FrameReader(300);
+        const read: Uint8Array[] = [];
+        for (const piece of scattered(stream, cuts).segments)
+          for (const frame of reader.read(piece)) read.push(frame);
+        assert.deepEqual(
+          read.map((frame) => Array.from(frame)),
+          frames.map((frame) => Array.from(frame)),
+        );
+        assert.throws(() => [...reader.read(Uint8Array.of(0, 0, 1, 45))], { code: "EPROTO" });
+      },
+    ),
   );
 });

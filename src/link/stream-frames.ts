@@ -1,4 +1,7 @@
 // Frames in a stream of bytes, as QEMU's socket back end has them: each behind its length, 32 bits, big-endian.
+//
+// Invariants: #lengthBytes bytes of the next frame's length have come; when all have, and the frame was not
+// in the same piece, #filled bytes of #frame have.
 
 import { LinkError } from "./errors.ts";
 
@@ -8,8 +11,10 @@ export const LENGTH_BYTES = 4;
 /** Put frames together of the pieces of a stream that they come in. */
 export class FrameReader {
   readonly #maxBytes: number;
-  /** The begin of a frame, with its length. */
-  #partial: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
+  #lengthBytes = 0;
+  #frame: Uint8Array | null = null;
+  #filled = 0;
 
   /** @param maxBytes the longest frame that there can be */
   constructor(maxBytes: number) {
@@ -17,25 +22,39 @@ export class FrameReader {
   }
 
   /**
-   * The frames that end in this piece. Their bytes are their own.
+   * The frames that end in this piece: parts of it, or put together in memory of their own. So the piece
+   * must not change as long as they are used.
    *
    * @throws {LinkError} EPROTO if there is a length that no frame has: the rest of the stream is void
    */
-  *read(piece: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(this.#partial.length + piece.length);
-    bytes.set(this.#partial);
-    bytes.set(piece, this.#partial.length);
-    const view = new DataView(bytes.buffer);
-    let at = 0;
-    while (bytes.length - at >= LENGTH_BYTES) {
-      const length = view.getUint32(at);
-      if (length === 0 || length > this.#maxBytes)
-        throw new LinkError("EPROTO", `a frame of ${length} bytes: this is no stream of frames`);
-      if (bytes.length - at - LENGTH_BYTES < length) break;
-      at += LENGTH_BYTES;
-      yield bytes.subarray(at, at + length);
-      at += length;
+  *read(piece: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < piece.length;) {
+      if (!this.#frame) {
+        if (this.#lengthBytes < LENGTH_BYTES) {
+          this.#length.setUint8(this.#lengthBytes++, piece[at++]);
+          if (this.#lengthBytes < LENGTH_BYTES) continue;
+        }
+        const length = this.#length.getUint32(0);
+        if (length === 0 || length > this.#maxBytes)
+          throw new LinkError("EPROTO", `a frame of ${length} bytes: this is no stream of frames`);
+        if (piece.length - at >= length) {
+          this.#lengthBytes = 0;
+          yield piece.subarray(at, at + length);
+          at += length;
+          continue;
+        }
+        this.#frame = new Uint8Array(length);
+        this.#filled = 0;
+      }
+      const part = piece.subarray(at, at + this.#frame.length - this.#filled);
+      this.#frame.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled < this.#frame.length) return;
+      const frame = this.#frame;
+      this.#frame = null;
+      this.#lengthBytes = 0;
+      yield frame;
     }
-    this.#partial = bytes.slice(at);
   }
 }

@@ -73,7 +73,7 @@ suite("connections between two kernels", () => {
     near = new Sockets(await client.kernel.process(), { ownsProcess: true });
     far = new Sockets(await server.kernel.process(), { ownsProcess: true });
     // Each opens what it works with when it is used first.
-    await pass(clock, lives(1000, 79));
+    await pass(clock, lives(200, 79));
     await clock.advance(2 * MINUTE_NS);
   });
   after(async () => {
@@ -137,7 +137,7 @@ suite("connections between two kernels", () => {
     assert.equal(arrivals.size, 0);
   }
 
-  const crowd = repeats(10_000, 400);
+  const crowd = repeats(10_000, 300);
   test(`${crowd} at once, each with its own bytes`, async (t) => {
     const before = await Promise.all([client, server].map(({ kernel }) => census(kernel)));
     const round = async () => {
@@ -180,7 +180,7 @@ suite("connections between two kernels", () => {
     await nothingLeft(before, `${crowd} connections at once`);
   });
 
-  const count = repeats(1_000_000, 3000);
+  const count = repeats(1_000_000, 1500);
   test(`${count} opened and closed, in every way`, async (t) => {
     const before = await Promise.all([client, server].map(({ kernel }) => census(kernel)));
     const used = await usage();

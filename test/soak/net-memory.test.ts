@@ -42,7 +42,7 @@ const codeOf = (error: unknown): string =>
   error instanceof TaskExitedError ? "killed" : String((error as NodeJS.ErrnoException).code);
 
 suite("peers that stop reading", () => {
-  const stalled = repeats(300, 60);
+  const stalled = repeats(300, 40);
   test(`${stalled} of them: writers wait, in bounded memory; then each goes on or ends as it is told`, async (t) => {
     const clock = new VirtualClock();
     const cable = new Cable();
@@ -367,7 +367,7 @@ class Pressure {
 }
 
 suite("a kernel that runs out of memory", () => {
-  const rounds = repeats(100, 3);
+  const rounds = repeats(100, 2);
   const root = { uid: 0 };
   for (const [where, memoryMiB, boundBytes, greed] of [
     ["in TCP's and UDP's own limits", 48, 0, { sockets: 100, bufferBytes: 0, user: { uid: 1000 } }],
@@ -410,7 +410,7 @@ suite("a kernel that runs out of memory", () => {
     // All processes of a kernel share one address space with pid 1, so Linux does not find one that it
     // could kill without that, and gives up (mm/oom_kill.c).
     const ends = new Map<string, number>();
-    for (let i = 0; i < repeats(20, 2); i++) {
+    for (let i = 0; i < repeats(20, 1); i++) {
       const pressure = await Pressure.make(32);
       const { small, other } = pressure;
       const greed: Greed = { sockets: 400, bufferBytes: 4 * MIB, user: { uid: 0 } };

@@ -225,7 +225,7 @@ export class TapLink extends Uplink {
     this.#over(new LinkError(code, `TAP device ${device}: ${problem}: ${cure(device)}`));
   }
 
-  #receive(bytes: Uint8Array<ArrayBuffer>): boolean {
+  #receive(bytes: Uint8Array): boolean {
     if (bytes.length < HEADER_BYTES) return true;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const frame = Frame.of(bytes.subarray(HEADER_BYTES));
