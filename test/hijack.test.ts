@@ -17,6 +17,7 @@ import { HijackConfigError, readConfig } from "../src/hijack/config.ts";
 import { makeCertificate } from "./ftp-support.ts";
 import { Hijacked, freePort, runHijacked } from "./hijack.ts";
 import { emptyImage, run, temporaryFolder } from "./images/native.ts";
+import { redisServer } from "./nat-servers.ts";
 
 /** What a program printed that had to succeed, by lines. */
 async function linesOf(...given: Parameters<typeof runHijacked>): Promise<string[]> {
@@ -261,6 +262,15 @@ test("questions of dns.resolve() go by the kernel's network, by UDP and TCP", as
   assert.ok(frames.includes("10.0.2.15\tshort.test\n"), frames);
 });
 
+test("ioredis, with a real server of the host's", async () => {
+  await using redis = await redisServer();
+  assert.deepEqual(await linesOf("redis.ts", [String(redis.port)]), [
+    "Linux",
+    "[ null, 1000 ] [ '998', '999' ]",
+    "100000",
+  ]);
+});
+
 test("two programs whose kernels are at the ends of one link", async () => {
   const [near, far] = [await freePort(), await freePort()];
   const interfaceOf = (ip: string, there: number, here: number) => ({
@@ -339,6 +349,23 @@ suite("files below a prefix", { concurrency: 2 }, () => {
     assert.deepEqual(await linesOf("files.ts", [folder.path], { config }), expected);
     run("e2fsck", "-fn", image);
     assert.equal(lastWords(image), "last words");
+  });
+
+  test("isomorphic-git has a repository there, which git reads", async () => {
+    using folder = temporaryFolder();
+    const image = disk(folder.path);
+    const env = { LIBLINUX_HIJACK_FS: `/disk=${image}` };
+    assert.deepEqual(await linesOf("git.ts", ["/disk/repository"], { env }), [
+      "two",
+      "one",
+      "[ 'one.txt', 'two.txt' ]",
+    ]);
+    run("debugfs", "-R", `rdump /repository ${folder.path}`, image);
+    const git = (...args: string[]) =>
+      run("git", "-c", "safe.directory=*", "-C", join(folder.path, "repository"), ...args);
+    git("fsck", "--strict");
+    assert.equal(git("log", "--format=%s"), "two\none\n");
+    assert.equal(git("status", "--short"), "");
   });
 
   test("a program that is told to end by a signal ends after its files", async () => {

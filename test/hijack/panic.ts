@@ -17,11 +17,11 @@ const server = net.createServer((socket) => socket.on("error", told("accepted"))
 server.on("error", told("server")).listen(7);
 await once(server, "listening");
 const client = net.connect(7).on("error", told("client"));
-await once(client, "connect");
+await Promise.all([once(client, "connect"), once(server, "connection")]);
 // Nothing is asked of it when it happens.
 client.pause();
-const waiting = http.get({ port: 7 }).on("error", told("request"));
-await once(waiting, "socket");
+http.get({ port: 7 }).on("error", told("request"));
+await once(server, "connection");
 
 const victim = await hijack!.kernel.process();
 const { instance } = await WebAssembly.instantiate(TRAP);
