@@ -10,6 +10,12 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { TestContext } from "node:test";
 
+import {
+  ICMPV6_ECHO_REPLY,
+  ICMPV6_ECHO_REQUEST,
+  IPPROTO_ICMPV6,
+} from "../src/abi/constants/in6.ts";
+import { AF_INET6, SOCK_RAW } from "../src/abi/constants/socket.ts";
 import { Kernel } from "../src/index.ts";
 import type { Process } from "../src/index.ts";
 import { Capture } from "../src/link/index.ts";
@@ -115,6 +121,20 @@ else
     test("ping, both ways, by IPv4 and IPv6, of any length", (t) =>
       captured("ping", t, async () => {
         assert.ok(await reaches(place.process, HOST));
+        await using raw = await place.own.sockets.datagrams({
+          family: AF_INET6,
+          type: SOCK_RAW,
+          protocol: IPPROTO_ICMPV6,
+        });
+        // RFC 4443, section 4.1; the kernel makes the checksum.
+        const echo = Uint8Array.of(ICMPV6_ECHO_REQUEST, 0, 0, 0, 1, 2, 3, 4);
+        await raw.send(echo, ipEndpoint(HOST_6, 0));
+        for (let answered = false; !answered;)
+          for (const { bytes } of await raw.receive())
+            if (bytes[0] === ICMPV6_ECHO_REPLY) {
+              assert.deepEqual(Array.from(bytes.subarray(4)), [1, 2, 3, 4]);
+              answered = true;
+            }
         for (const [address, ...more] of [
           [KERNEL],
           [KERNEL, "-s", "20000"],
