@@ -167,11 +167,11 @@ export class TcpConnection implements StreamListener {
   /** The stream has taken some of what the guest sent: the guest is told, if it was told of little room. */
   #left(): void {
     if (this.#over || !this.#established || this.#offered >= MAX_RECEIVE_BYTES / 2) return;
-    if (this.#room() >= MAX_RECEIVE_BYTES / 2) this.#acknowledge();
+    if (this.#freeBytes() >= MAX_RECEIVE_BYTES / 2) this.#acknowledge();
   }
 
-  /** For so many bytes from the guest. */
-  #room(): number {
+  /** For so many bytes from the guest there is room. */
+  #freeBytes(): number {
     const waiting = this.#aheadBytes + (this.#outbox?.waitingBytes ?? 0);
     return Math.max(0, MAX_RECEIVE_BYTES - waiting);
   }
@@ -474,7 +474,7 @@ export class TcpConnection implements StreamListener {
 
   /** @returns false if there is no more room for frames */
   #frame(position: number, flags: number, pieces: readonly Uint8Array[]): boolean {
-    this.#offered = this.#room();
+    this.#offered = this.#freeBytes();
     this.#told = this.#received;
     const scale = this.#scaled && !(flags & SYN) ? SCALE : 0;
     const frame = segmentFrame(
