@@ -60,15 +60,17 @@ export function network(words: Words): string | undefined {
   return prefix(words, "a network");
 }
 
+const MIN_MAC_BYTES = 4;
+
 /** A hardware address. */
 export function mac(words: Words): string {
   const given = words.take("a hardware address");
   try {
-    parseMac(given, "address");
-    return given.toLowerCase();
-  } catch {
-    throw new WordError(`"${given}" is no hardware address: it is like 02:00:5e:10:00:01`);
-  }
+    const bytes = parseMac(given, "address");
+    // Those of tunnels are IPv4 addresses.
+    if (bytes.length >= MIN_MAC_BYTES) return given.toLowerCase();
+  } catch {}
+  throw new WordError(`"${given}" is no hardware address: it is like 02:00:5e:10:00:01`);
 }
 
 /** A number with a unit, in the units of the table. */
