@@ -479,7 +479,7 @@ suite("commands", () => {
       ["ip rule del pref 4711", "ENOENT", /delete the rule/],
       ["tc qdisc add dev e0 root pfifo", "EEXIST", /Exclusivity flag on.*tc qdisc replace/],
       ["tc qdisc add dev nobody root fq", "ENODEV", /"nobody"/],
-      ["ip link set e0 master e0", "EINVAL", /e0/],
+      ["ip link set e0 master e0", "EOPNOTSUPP", /e0/],
       ["ip nexthop add id 5 group 77", "EINVAL", /Invalid nexthop id/],
       ["nft add rule inet nowhere c drop", "ENOENT", /the kernel rejects "table"/],
       ["nft list table inet nowhere", "ENOENT", /there is no table inet nowhere/],
