@@ -29,16 +29,16 @@ async function linesOf(...given: Parameters<typeof runHijacked>): Promise<string
 
 suite("sockets of one program", { concurrency: 2 }, () => {
   test("a server and its clients are in the kernel, and nowhere on the host", async () => {
-    using program = new Hijacked("loopback.ts");
+    const port = await freePort();
+    using program = new Hijacked("loopback.ts", [String(port)]);
     await program.printed("ready");
-    // Port 80, which the host gives to nobody without rights.
-    const socket = net.connect(80, "127.0.0.1");
+    const socket = net.connect(port, "127.0.0.1");
     const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
     assert.equal(error.code, "ECONNREFUSED");
     program.child.stdin.end();
     const { code, stdout, stderr } = await program.end();
     assert.deepEqual(stdout.split("\n"), [
-      '{"address":"127.0.0.1","family":"IPv4","port":80}',
+      `{"address":"127.0.0.1","family":"IPv4","port":${port}}`,
       "GET /agent from 127.0.0.1",
       "PUT /fetch from 127.0.0.1",
       "ready",
@@ -90,10 +90,13 @@ suite("sockets of one program", { concurrency: 2 }, () => {
   });
 
   test("datagrams and names", async () => {
-    assert.deepEqual(await linesOf("datagrams.ts"), [
+    const config = { interfaces: [], nameservers: ["127.0.0.1"], search: ["test"] };
+    assert.deepEqual(await linesOf("datagrams.ts", [], { config }), [
       "there and back 127.0.0.1 5353",
       "{ address: '::1', family: 6 }",
       "{ address: '127.0.0.9', family: 4 }",
+      "{ address: '192.0.2.7', family: 4 }",
+      "[ '192.0.2.7' ]",
       "ENOTFOUND",
     ]);
   });
