@@ -4,31 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 
 import { AT_FDCWD, O_RDWR } from "../src/abi/constants/fcntl.ts";
-import {
-  IFLA_IFNAME,
-  IFLA_INFO_DATA,
-  IFLA_INFO_KIND,
-  IFLA_LINK,
-  IFLA_LINKINFO,
-  IFLA_VLAN_ID,
-  IFLA_VXLAN_ID,
-} from "../src/abi/constants/if_link.ts";
 import { IPPROTO_MPTCP } from "../src/abi/constants/in.ts";
 import { DM_LIST_VERSIONS } from "../src/abi/constants/ioctl.ts";
-import {
-  NFNL_MSG_BATCH_BEGIN,
-  NFNL_MSG_BATCH_END,
-  NFNL_SUBSYS_NFTABLES,
-  NFTA_TABLE_NAME,
-  NFT_MSG_NEWTABLE,
-} from "../src/abi/constants/netfilter.ts";
-import { NETLINK_NETFILTER, NETLINK_ROUTE } from "../src/abi/constants/netlink.ts";
-import {
-  RTM_NEWLINK,
-  RTM_NEWQDISC,
-  TCA_KIND,
-  TCA_OPTIONS,
-} from "../src/abi/constants/rtnetlink.ts";
 import {
   AF_ALG,
   AF_INET,
@@ -42,21 +19,19 @@ import {
   SOCK_STREAM,
 } from "../src/abi/constants/socket.ts";
 import { DmIoctl } from "../src/abi/structs/block.ts";
-import { Ifinfomsg, Nfgenmsg, Tcmsg } from "../src/abi/structs/netlink.ts";
 import { readFile } from "../src/fs/files.ts";
 import { Kernel } from "../src/index.ts";
-import { CREATE, ask, attribute, message } from "./netlink.ts";
-
-const NFPROTO = { inet: 1, ip: 2, ip6: 10, bridge: 7 };
-const QDISC_ROOT = 0xffffffff;
-const QDISC_INGRESS = 0xfffffff1;
+import { net } from "../src/net/index.ts";
+import type { LinkSpec, Network } from "../src/net/index.ts";
 
 suite("the profile full", () => {
   let kernel: Kernel;
+  let network: Network;
   const text = async (path: string) => new TextDecoder().decode(await readFile(kernel.init, path));
 
   before(async () => {
     kernel = await Kernel.boot({ image: "full", memoryMiB: 128 });
+    network = net(kernel);
   });
   after(() => kernel.halt());
 
@@ -132,109 +107,40 @@ suite("the profile full", () => {
   });
 
   test("has the network devices", async () => {
-    const link = (kind: string, name: string, ...data: Uint8Array[]) =>
-      ask(
-        kernel.init,
-        NETLINK_ROUTE,
-        message(
-          RTM_NEWLINK,
-          CREATE,
-          Ifinfomsg.alloc().bytes,
-          attribute(IFLA_IFNAME, name),
-          ...(data.length > 1 ? [data[1]] : []),
-          attribute(
-            IFLA_LINKINFO,
-            attribute(IFLA_INFO_KIND, kind),
-            ...(data[0]?.length ? [data[0]] : []),
-          ),
-        ),
-      );
-    const none = new Uint8Array(0);
-    assert.equal(await link("dummy", "d0"), "ok");
-    const index = Number((await text("/sys/class/net/d0/ifindex")).trim());
-    const below = attribute(IFLA_LINK, index);
-    const results: Record<string, string> = {};
-    for (const kind of ["bridge", "veth", "ifb", "bond", "wireguard", "gre", "ipip", "sit"])
-      results[kind] = await link(kind, `${kind.slice(0, 6)}t0`);
-    results.vlan = await link(
-      "vlan",
-      "v0",
-      attribute(IFLA_INFO_DATA, attribute(IFLA_VLAN_ID, Uint8Array.of(5, 0))),
-      below,
-    );
-    results.vxlan = await link(
-      "vxlan",
-      "x0",
-      attribute(IFLA_INFO_DATA, attribute(IFLA_VXLAN_ID, 7)),
-    );
-    results.macvlan = await link("macvlan", "m0", none, below);
-    assert.equal(await link("dummy", "d1"), "ok");
-    const other = Number((await text("/sys/class/net/d1/ifindex")).trim());
-    results.ipvlan = await link("ipvlan", "i0", none, attribute(IFLA_LINK, other));
-    assert.deepEqual(
-      // The tunnels have one device each from the start, which is where a second without
-      // addresses would be; a kind that is not there says EOPNOTSUPP.
-      Object.entries(results).filter(([, result]) => result !== "ok" && result !== "EEXIST"),
-      [],
-    );
+    const add = (name: string, kind: string, spec: Partial<LinkSpec> = {}) =>
+      network.link.add({ name, kind, ...spec });
+    await add("d0", "dummy");
+    await add("d1", "dummy");
+    for (const kind of ["bridge", "veth", "ifb", "bond", "wireguard"]) await add(`${kind}t0`, kind);
+    await add("v0", "vlan", { link: "d0", vlan: { id: 5 } });
+    await add("x0", "vxlan", { vxlan: { id: 7 } });
+    await add("m0", "macvlan", { link: "d0" });
+    await add("i0", "ipvlan", { link: "d1" });
+    // These have one device each from the start, which is where a second without addresses would be.
+    for (const kind of ["gre", "ipip", "sit"])
+      await assert.rejects(add(`${kind}t0`, kind), { code: "EEXIST" });
+    await assert.rejects(add("n0", "nonsense"), { code: "EOPNOTSUPP" });
     const tun = await kernel.init.openat(AT_FDCWD, "/dev/net/tun", O_RDWR, 0);
     await kernel.init.close(tun);
   });
 
   test("has the queueing disciplines", async () => {
-    const results: Record<string, string> = {};
-    const create = async (kind: string, parent: number, ...options: Uint8Array[]) => {
-      const name = `q${Object.keys(results).length}`;
-      const made = message(
-        RTM_NEWLINK,
-        CREATE,
-        Ifinfomsg.alloc().bytes,
-        attribute(IFLA_IFNAME, name),
-        attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, "dummy")),
-      );
-      assert.equal(await ask(kernel.init, NETLINK_ROUTE, made), "ok");
-      const header = Tcmsg.alloc();
-      header.tcm_ifindex = Number((await text(`/sys/class/net/${name}/ifindex`)).trim());
-      header.tcm_parent = parent | 0;
-      results[kind] = await ask(
-        kernel.init,
-        NETLINK_ROUTE,
-        message(RTM_NEWQDISC, CREATE, header.bytes, attribute(TCA_KIND, kind), ...options),
-      );
-    };
-    for (const kind of ["fq", "fq_codel", "cake", "pfifo", "sfq"]) await create(kind, QDISC_ROOT);
-    await create("netem", QDISC_ROOT, attribute(TCA_OPTIONS, new Uint8Array(24)));
-    for (const kind of ["ingress", "clsact"]) await create(kind, QDISC_INGRESS);
+    await network.link.add({ name: "q0", kind: "dummy" });
+    for (const kind of ["fq", "fq_codel", "cake", "pfifo", "sfq", "netem", "ingress", "clsact"]) {
+      await network.qdisc.add("q0", { kind, ...(kind === "netem" && { netem: { delayMs: 1 } }) });
+      const parent = kind === "ingress" || kind === "clsact" ? "ingress" : "root";
+      await network.qdisc.delete("q0", { parent });
+    }
     // These want options, and say so: one that is not there says ENOENT.
-    for (const kind of ["tbf", "htb"]) await create(kind, QDISC_ROOT);
-    const { tbf, htb, ...rest } = results;
-    assert.deepEqual(
-      Object.entries(rest).filter(([, result]) => result !== "ok"),
-      [],
-    );
-    assert.deepEqual([tbf, htb], ["EINVAL", "EINVAL"]);
+    for (const kind of ["tbf", "htb"])
+      await assert.rejects(network.qdisc.add("q0", { kind }), { code: "EINVAL" });
+    await assert.rejects(network.qdisc.add("q0", { kind: "nonsense" }), { code: "ENOENT" });
   });
 
   test("has nf_tables in every family", async () => {
-    for (const [name, family] of Object.entries(NFPROTO)) {
-      const batch = Nfgenmsg.alloc();
-      batch.res_id = NFNL_SUBSYS_NFTABLES;
-      const header = Nfgenmsg.alloc();
-      header.nfgen_family = family;
-      const result = await ask(
-        kernel.init,
-        NETLINK_NETFILTER,
-        message(NFNL_MSG_BATCH_BEGIN, 0, batch.bytes),
-        message(
-          (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWTABLE,
-          CREATE,
-          header.bytes,
-          attribute(NFTA_TABLE_NAME, "filter"),
-        ),
-        message(NFNL_MSG_BATCH_END, 0, batch.bytes),
-      );
-      assert.equal(result, "ok", name);
-    }
+    const families = ["inet", "ip", "ip6", "bridge"] as const;
+    for (const family of families) await network.nft.batch().addTable(family, "filter").commit();
+    assert.equal((await network.nft.tables()).length, families.length);
   });
 
   test("has namespaces, io_uring, BPF, message queues and keys", async () => {

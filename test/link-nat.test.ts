@@ -12,21 +12,12 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { IPPROTO_ICMP } from "../src/abi/constants/in.ts";
-import { NETLINK_ROUTE } from "../src/abi/constants/netlink.ts";
-import {
-  RTA_GATEWAY,
-  RTM_NEWROUTE,
-  RTN_UNICAST,
-  RTPROT_BOOT,
-  RT_TABLE_MAIN,
-} from "../src/abi/constants/rtnetlink.ts";
 import { AF_INET, SHUT_WR, SOCK_RAW } from "../src/abi/constants/socket.ts";
-import { Rtmsg } from "../src/abi/structs/netlink.ts";
 import { Capture, EmulatedLink, HostNat, patch } from "../src/link/index.ts";
 import type { HostNatOptions, Port } from "../src/link/index.ts";
+import { net } from "../src/net/index.ts";
 import { CaptureFile, hostNat } from "../src/platform/node/index.ts";
 import { Host, Listener, at, ethernet, pattern } from "./link-support.ts";
-import { CREATE, ask, attribute, message } from "./netlink.ts";
 import { until } from "./virtio-support.ts";
 
 const MIB = 1048576;
@@ -57,14 +48,8 @@ async function behind(
 ): Promise<Net> {
   const nat = hostNat(options);
   const host = await Host.boot(GUEST, { port: at?.(nat) ?? nat.port });
-  const route = Rtmsg.alloc();
-  route.rtm_family = AF_INET;
-  route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_protocol = RTPROT_BOOT;
-  route.rtm_type = RTN_UNICAST;
-  const gateway = Uint8Array.from(GATEWAY.split("."), Number);
-  const add = message(RTM_NEWROUTE, CREATE, route.bytes, attribute(RTA_GATEWAY, gateway));
-  assert.equal(await ask(host.init, NETLINK_ROUTE, add), "ok");
+  await using network = net(host.init);
+  await network.route.add({ destination: "default", gateway: GATEWAY });
   return {
     nat,
     host,

@@ -12,29 +12,15 @@ import {
   ETH_SS_FEATURES,
   ETH_SS_STATS,
 } from "../src/abi/constants/ethtool.ts";
-import {
-  IFF_ALLMULTI,
-  IFF_PROMISC,
-  IFF_RUNNING,
-  IFF_UP,
-  IFLA_IFNAME,
-  IFLA_INFO_DATA,
-  IFLA_INFO_KIND,
-  IFLA_LINK,
-  IFLA_LINKINFO,
-  IFLA_VLAN_ID,
-} from "../src/abi/constants/if_link.ts";
+import { IFF_ALLMULTI, IFF_PROMISC, IFF_RUNNING, IFF_UP } from "../src/abi/constants/if_link.ts";
 import { IPPROTO_IP, IP_ADD_MEMBERSHIP } from "../src/abi/constants/in.ts";
 import {
-  SIOCBRADDIF,
   SIOCETHTOOL,
   SIOCGIFINDEX,
   SIOCSIFADDR,
   SIOCSIFHWADDR,
 } from "../src/abi/constants/ioctl.ts";
-import { NETLINK_ROUTE } from "../src/abi/constants/netlink.ts";
 import { ETH_P_8021Q, ETH_P_ARP, ETH_P_LOOP } from "../src/abi/constants/packet.ts";
-import { RTM_NEWLINK } from "../src/abi/constants/rtnetlink.ts";
 import {
   AF_INET6,
   SOCK_DGRAM,
@@ -44,13 +30,12 @@ import {
   SO_RCVBUF,
 } from "../src/abi/constants/socket.ts";
 import { UDP_SEGMENT } from "../src/abi/constants/udp.ts";
-import { Ifinfomsg } from "../src/abi/structs/netlink.ts";
 import { In6Ifreq, SockaddrIn6 } from "../src/abi/structs/socket.ts";
 import { Kernel } from "../src/index.ts";
 import { Cable, Hub, Switch } from "../src/link/index.ts";
+import { net } from "../src/net/index.ts";
 import { VirtioNet } from "../src/virtio/index.ts";
 import { Host, Listener, connected, ethernet, pattern } from "./link-support.ts";
-import { CREATE, ask, attribute, message } from "./netlink.ts";
 import { Calls, until } from "./virtio-support.ts";
 
 const MIB = 1048576;
@@ -239,20 +224,8 @@ test("the device filters for its kernel: stations, groups, VLANs, or nothing", a
   await host.setFlags("eth0", IFF_ALLMULTI, 0);
 
   assert.ok(!passes("02:00:00:00:00:01", ETH_P_8021Q, 42));
-  const { ifr_ifru: index } = await host.interface(SIOCGIFINDEX, "eth0");
-  const vlan = message(
-    RTM_NEWLINK,
-    CREATE,
-    new Uint8Array(Ifinfomsg.size),
-    attribute(IFLA_IFNAME, "vlan42"),
-    attribute(IFLA_LINK, index.ifru_ivalue),
-    attribute(
-      IFLA_LINKINFO,
-      attribute(IFLA_INFO_KIND, "vlan"),
-      attribute(IFLA_INFO_DATA, attribute(IFLA_VLAN_ID, Uint8Array.of(42, 0))),
-    ),
-  );
-  assert.equal(await ask(host.init, NETLINK_ROUTE, vlan), "ok");
+  await using network = net(host.init);
+  await network.link.add({ name: "vlan42", kind: "vlan", link: "eth0", vlan: { id: 42 } });
   await until(() => passes("02:00:00:00:00:01", ETH_P_8021Q, 42));
   assert.ok(!passes("02:00:00:00:00:01", ETH_P_8021Q, 43));
   await host.setFlags("eth0", IFF_PROMISC, IFF_PROMISC);
@@ -471,21 +444,9 @@ test("a bridge in one kernel carries segments between two others", async () => {
     devices: [device, new VirtioNet({ port: right.b })],
   });
   const middle = new Host(kernel, device, "");
-  const bridge = message(
-    RTM_NEWLINK,
-    CREATE,
-    new Uint8Array(Ifinfomsg.size),
-    attribute(IFLA_IFNAME, "br0"),
-    attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, "bridge")),
-  );
-  assert.equal(await ask(kernel.init, NETLINK_ROUTE, bridge), "ok");
-  for (const name of ["eth0", "eth1"]) {
-    const { ifr_ifru: index } = await middle.interface(SIOCGIFINDEX, name);
-    await middle.interface(SIOCBRADDIF, "br0", (ifreq) => {
-      ifreq.ifr_ifru.ifru_ivalue = index.ifru_ivalue;
-    });
-    await middle.setFlags(name, IFF_UP, IFF_UP);
-  }
+  await using network = net(kernel);
+  await network.link.add({ name: "br0", kind: "bridge" });
+  for (const name of ["eth0", "eth1"]) await network.link.set(name, { master: "br0", up: true });
   await middle.setFlags("br0", IFF_UP, IFF_UP);
   await exchange(a, b, 4 * MIB);
   await Promise.all([a.kernel.halt(), b.kernel.halt()]);
