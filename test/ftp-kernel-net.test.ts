@@ -34,9 +34,10 @@ interface Peer {
 async function peer(port: Port, ...addresses: readonly string[]): Promise<Peer> {
   const kernel = await boot({ image: "full", devices: [new VirtioNet({ port })] });
   await using network = net(kernel);
+  // Nobody else has these addresses.
+  await network.sysctl.set("net.ipv6.conf.eth0.accept_dad", 0);
   await network.up("lo");
   await network.up("eth0", ...addresses);
-  await network.settled("eth0");
   return { kernel, sockets: createSockets(await kernel.process(), { ownsProcess: true }) };
 }
 

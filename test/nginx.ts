@@ -64,6 +64,7 @@ function configuration(
 ): string {
   const locations = `
     location /upload/ { dav_methods PUT DELETE; create_full_put_path on; }
+    location /small/ { dav_methods PUT; client_max_body_size 1k; }
     location /gzip/ { alias ${folder}/root/; gzip on; gzip_types *; gzip_min_length 1; }
     location /moved/ { return 301 /$arg_to; }
     location /see-other { return 303 /echo; }

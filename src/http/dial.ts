@@ -126,6 +126,8 @@ export class Line {
       trusted: secure.authorized,
     };
     this.closed = new Promise((resolve) => void socket.once("close", () => resolve()));
+    // Half open as the socket below it: but what is sent to a server that has ended, nobody reads.
+    secure?.once("end", () => secure.destroySoon());
     // Whoever uses it is told by what stands on it.
     this.stream.on("error", () => {});
     socket.on("error", () => {});

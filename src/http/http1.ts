@@ -5,11 +5,13 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { pipeline } from "node:stream/promises";
 
 import type { Line } from "./dial.ts";
+import { failure } from "./errors.ts";
 import { MAX_HEAD_BYTES, streamOf } from "./exchange.ts";
 import type { Answer, HttpConnection, Sending } from "./exchange.ts";
 import { pairsOf } from "./headers.ts";
 import type { HeaderList } from "./headers.ts";
 import { hostOf, lengthOf, portOf } from "./request.ts";
+import type { Plan } from "./request.ts";
 
 /** An agent whose only socket is there already. */
 class LineAgent extends Agent {
@@ -76,7 +78,7 @@ export class Http1Connection implements HttpConnection {
         resolve();
       });
     });
-    const message = await this.#exchange(request, body, count, signal);
+    const message = await this.#exchange(request, plan, count, signal);
     return {
       version: message.httpVersion === "1.0" ? "1.0" : "1.1",
       status: message.statusCode ?? 0,
@@ -90,28 +92,26 @@ export class Http1Connection implements HttpConnection {
 
   async #exchange(
     request: ClientRequest,
-    body: Sending["plan"]["body"],
+    { url, body }: Plan,
     onSent: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
+    const source = body === undefined ? null : streamOf(body, onSent);
     const abort = () => void request.destroy(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
     request.once("close", () => signal.removeEventListener("abort", abort));
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       request.once("response", resolve);
-      request.on("error", reject);
-      // It ends only now, and what it says is said to others already.
+      // If what is to be sent could not be read, that is why.
+      request.on("error", (error) =>
+        reject(source?.errored ? failure("request", url.href, source.errored) : error),
+      );
       request.once("close", () => reject(new Error("the server closed the connection")));
     });
     if (signal.aborted) abort();
-    if (body === undefined) request.end();
-    else {
-      const source = streamOf(body, onSent);
-      // A server may answer, or hang up, before it has read everything.
-      pipeline(source, request).catch((error: unknown) => {
-        if (source.errored) request.destroy(error as Error);
-      });
-    }
+    // A server may answer, or hang up, before it has read everything: then there is a response, or an error.
+    if (source) pipeline(source, request).catch(() => {});
+    else request.end();
     return answered;
   }
 

@@ -3,17 +3,21 @@
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
-import { PassThrough, pipeline as streamPipeline } from "node:stream";
+import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import type { Line } from "./dial.ts";
+import { failure } from "./errors.ts";
 import { MAX_HEAD_BYTES, streamOf } from "./exchange.ts";
 import type { Answer, HttpConnection, Sending } from "./exchange.ts";
 import { pairsOf } from "./headers.ts";
 
-const { NGHTTP2_CANCEL } = constants;
-/** What a stream may send before it is read. */
-const WINDOW_BYTES = 1 << 20;
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
+/** What may be on its way, or wait to be read: of one response, and of all on a connection. */
+const WINDOW_BYTES = 4 << 20;
+const CONNECTION_WINDOW_BYTES = 16 << 20;
+/** What waits here of it, beside the window. */
+const BUFFER_BYTES = 256 << 10;
 /** What concerns HTTP/1 connections only: RFC 9113, section 8.2.2. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([
   "connection",
@@ -24,6 +28,36 @@ const OF_CONNECTION: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 const MAX_FIELDS = 2000;
+
+/**
+ * What a stream receives. A server that has answered may reset what is still being sent to it, with no
+ * error (RFC 9113, section 8.1), and Node closes the stream at once: read from the start, nothing is
+ * lost. A stream whose connection is gone ends for Node as if it were whole.
+ *
+ * @param gone whether the connection is
+ */
+function bodyOf(stream: ClientHttp2Stream, gone: () => boolean): PassThrough {
+  const body = new PassThrough({ highWaterMark: BUFFER_BYTES });
+  let left: number | null = null;
+  stream.once("response", (headers) => {
+    const length = Number(headers["content-length"] ?? NaN);
+    left = Number.isInteger(length) ? length : null;
+  });
+  stream.on("data", (chunk: Buffer) => {
+    if (left !== null) left -= chunk.length;
+    if (!body.write(chunk)) stream.pause();
+  });
+  const finish = (): void => {
+    if (stream.rstCode === NGHTTP2_NO_ERROR && (left === 0 || !gone())) body.end();
+    else body.destroy(stream.errored ?? new Error(`the server ended it (${stream.rstCode})`));
+  };
+  stream.once("end", finish).once("close", finish);
+  body.on("error", () => {}).on("drain", () => stream.resume());
+  body.once("close", () => {
+    if (!body.readableEnded) stream.close(NGHTTP2_CANCEL);
+  });
+  return body;
+}
 
 export class Http2Connection implements HttpConnection {
   readonly line: Line;
@@ -41,6 +75,7 @@ export class Http2Connection implements HttpConnection {
         maxHeaderListSize: MAX_HEAD_BYTES,
       },
     });
+    this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     this.#session.on("error", (error) => (this.#failure ??= error));
     this.#session.on("goaway", (code) => {
       if (code) this.#failure ??= new Error(`the server ended the connection (GOAWAY ${code})`);
@@ -70,16 +105,16 @@ export class Http2Connection implements HttpConnection {
     signal.addEventListener("abort", abort, { once: true });
     stream.once("close", () => signal.removeEventListener("abort", abort));
     if (signal.aborted) abort();
-    if (body !== undefined) {
-      const source = streamOf(body, onSent);
-      pipeline(source, stream).catch((error: unknown) => {
-        if (source.errored) stream.destroy(error as Error);
-      });
+    const gone = () => this.#session.destroyed || !this.line.stream.readable;
+    const source = body === undefined ? null : streamOf(body, onSent);
+    // Whoever answers before having read everything has no use for the rest.
+    if (source) pipeline(source, stream).catch(() => {});
+    try {
+      return await this.#answer(stream, bodyOf(stream, gone));
+    } catch (error) {
+      // If what is to be sent could not be read, that is why.
+      throw source?.errored ? failure("request", url.href, source.errored) : error;
     }
-    // Read from the start: a stream that is closed before anybody reads it seems broken off.
-    const whole = new PassThrough({ highWaterMark: WINDOW_BYTES });
-    streamPipeline(stream, whole, () => {});
-    return this.#answer(stream, whole);
   }
 
   async #answer(stream: ClientHttp2Stream, body: PassThrough): Promise<Answer> {
