@@ -1,14 +1,18 @@
-// packetdrill scripts, many times over: begun at any moment of a jiffy; and those of the newest kernel.
+// packetdrill scripts, many times over: begun at any moment of a jiffy, and changed by chance; and those
+// of the newest kernel.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { suite, test } from "node:test";
 
+import { Dice } from "../../src/link/dice.ts";
 import { temporaryFolder } from "../images/native.ts";
 import { repeats, soaking } from "../kernel.ts";
 import { IP_VERSIONS } from "../packetdrill/config.ts";
 import { ScriptError } from "../packetdrill/errors.ts";
 import { LATER_FAILURES, fetchLaterScripts } from "../packetdrill/later.ts";
+import { mutate } from "../packetdrill/mutate.ts";
 import { runScript } from "../packetdrill/run.ts";
 import {
   FILTER_SCRIPTS,
@@ -19,6 +23,7 @@ import {
 } from "../packetdrill/source.ts";
 import { JIFFY_NS } from "../packetdrill/timeline.ts";
 
+const MUTANTS = repeats(3000, 20);
 const PHASES = repeats(50, 1);
 /** A part of a jiffy that no number of these meets twice. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
@@ -42,6 +47,32 @@ suite("packetdrill scripts", () => {
       }
     t.diagnostic(`packetdrill: ${scripts.length * PHASES} runs, ${packets} packets`);
     assert.deepEqual(failures, []);
+  });
+
+  test(`that are changed by chance end no kernel, and are not endless (${MUTANTS})`, async (t) => {
+    const scripts = [TCP_SCRIPTS, FILTER_SCRIPTS].flatMap((at) => kernelScripts(at));
+    const outcomes = { passed: 0, differed: 0, refused: 0 };
+    for (let seed = 1; seed <= MUTANTS; seed++) {
+      const dice = new Dice(seed);
+      const path = scripts[dice.below(scripts.length)];
+      const versions = versionsOf(path);
+      const setup = setupFor(path, versions[dice.below(versions.length)]);
+      const text = mutate(readFileSync(path, "utf8"), dice);
+      try {
+        // What differs is no reason to end: most is behind that.
+        const options = [...setup.options, { name: "non_fatal", value: "packet,syscall", line: 0 }];
+        const { notes } = await runScript(path, { ...setup, options, text });
+        outcomes[notes.length ? "differed" : "passed"]++;
+      } catch (error) {
+        assert.ok(error instanceof ScriptError, `seed ${seed}, ${path}: ${String(error)}`);
+        outcomes.refused++;
+      }
+    }
+    const { passed, differed, refused } = outcomes;
+    t.diagnostic(
+      `packetdrill: of ${MUTANTS} changed scripts ${passed} passed, ${differed} differed, ${refused} failed`,
+    );
+    assert.ok(differed > MUTANTS / 10, "they are changed too much, or too little");
   });
 
   // They have to be fetched: too much for every run of the tests.
