@@ -16,6 +16,7 @@ const text = readFileSync(join(top, "docs/net.md"), "utf8");
 
 /** What each example says. */
 const SAYS = [
+  /^10\.0\.2\.15\/24 \{ nameservers: \[ '10\.0\.2\.3' \] \}\n$/,
   /^default 10\.0\.0\.254 eth0\n10\.0\.0\.0\/24 - eth0\nfd00::\/64 - eth0\n/,
   /gateway: '10\.0\.0\.1'[^]*device: 'eth0'/,
   /^\d+ - -\n\d+ administration 0\n\d+ - -\n$/,
@@ -34,7 +35,9 @@ test("the examples of docs/net.md", async () => {
     const path = join(folder.path, `${i}.ts`);
     const source = code
       .replaceAll('"liblinux"', at("src/index.ts"))
-      .replaceAll('"liblinux/net"', at("src/net/index.ts"));
+      .replaceAll('"liblinux/net"', at("src/net/index.ts"))
+      .replaceAll('"liblinux/node"', at("src/platform/node/index.ts"))
+      .replaceAll('"liblinux/virtio"', at("src/virtio/index.ts"));
     writeFileSync(path, source);
     const { stdout } = await promisify(execFile)(process.execPath, [path], { cwd: folder.path });
     assert.match(stdout, SAYS[i], code);
