@@ -7,8 +7,9 @@ import net from "node:net";
 import { hijack } from "../../src/hijack/index.ts";
 
 /** (module (func (export "f") (param i32) (result i32) unreachable)) */
-const TRAP = Uint8Array.fromHex(
+const TRAP = Buffer.from(
   "0061736d0100000001060160017f017f03020100070501016600000a05010300000b",
+  "hex",
 );
 
 const told = (name: string) => (error: unknown) =>
