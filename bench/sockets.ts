@@ -21,6 +21,7 @@ import type { Benchmark, Row } from "./measure.ts";
 const HOST = "127.0.0.1";
 const MESSAGE_BYTES = 100;
 const CHUNK_BYTES = 65536;
+const MIB = 1048576;
 const DATAGRAM_BYTES = 64;
 const DATAGRAMS_AT_ONCE = 32;
 /** As the design allows the façade. */
@@ -80,11 +81,16 @@ async function facadeEnds(sockets: Sockets): Promise<[End, End]> {
     receive: async () => (await connection.read())!.length,
     close: () => connection.close(),
   });
+  const [near, far] = await connectedPair(sockets);
+  return [endOf(near), endOf(far)];
+}
+
+async function connectedPair(sockets: Sockets): Promise<[Connection, Connection]> {
   const listener = await sockets.listen({ local: ipEndpoint(HOST, 0) });
   const pair = await Promise.all([sockets.connect({ remote: listener.local! }), listener.accept()]);
   await listener.close();
   for (const connection of pair) await connection.setOption("TCP_NODELAY", true);
-  return [endOf(pair[0]), endOf(pair[1])];
+  return pair;
 }
 
 function roundTrips([near, far]: readonly [End, End]): Subject {
@@ -117,6 +123,25 @@ function chunks([near, far]: readonly [End, End]): Subject {
     await draining;
   };
   return { run, end: () => closeAll(near, far) };
+}
+
+/** What is in the kernel's memory already, and stays there. */
+async function inPlace(owner: Process, sockets: Sockets): Promise<Subject> {
+  const [near, far] = await connectedPair(sockets);
+  const [out, into] = [await owner.buffer(MIB), await owner.buffer(MIB)];
+  const run = async (count: number) => {
+    const drain = async () => {
+      for (let left = count * MIB; left > 0;) left -= await far.readInto(into);
+    };
+    const draining = drain();
+    for (let i = 0; i < count; i++) await near.write(out);
+    await draining;
+  };
+  const end = async () => {
+    for (const connection of [near, far]) await connection.close();
+    for (const buffer of [out, into]) await buffer.dispose();
+  };
+  return { run, end };
 }
 
 async function closeAll(...ends: readonly End[]): Promise<void> {
@@ -316,6 +341,7 @@ async function besideCalls(owner: Process, sockets: Sockets): Promise<Row[]> {
     [chunks(await bareEnds(owner)), chunks(await facadeEnds(sockets))],
     2000,
   );
+  const [place] = await inTurns([await inPlace(owner, sockets)], 256);
   const [connections, connectionsOfProcessor] = await connectionRates(sockets);
   return [
     { item: "round trip of 100 B by calls", value: bareTrip, unit: "ns" },
@@ -333,6 +359,11 @@ async function besideCalls(owner: Process, sockets: Sockets): Promise<Row[]> {
       unit: "B/s",
       native: bytesPerSecond(bareChunk),
       goal: bytesPerSecond(bareChunk) / FACADE_RATIO,
+    },
+    {
+      item: "stream of 1 MiB by connections, in the kernel's memory",
+      value: rate(place) * MIB,
+      unit: "B/s",
     },
     {
       item: "connections made and closed",

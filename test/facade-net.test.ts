@@ -289,6 +289,32 @@ suite("sockets of the kernel", () => {
     assert.equal(sockets.size, 0);
   });
 
+  test("from the kernel's memory and into it, in pieces as large as they are", async () => {
+    const [near, far, listener] = await pair();
+    const length = 3 << 20;
+    await using out = await process.buffer(length);
+    await using into = await process.buffer(length);
+    out.bytes.set(pattern(length, 3));
+    const writing = near.write(out);
+    let [at, most] = [0, 0];
+    while (at < length) {
+      const count = await far.readInto(into.slice(at));
+      at += count;
+      most = Math.max(most, count);
+    }
+    await writing;
+    assert.equal(Buffer.compare(into.bytes, out.bytes), 0);
+    assert.ok(most > 256 << 10, `${most}`);
+    await near.write(out.slice(5, 3));
+    assert.deepEqual(new Uint8Array((await far.read())!), pattern(length, 3).slice(5, 8));
+    const waiting = rejection(far.readInto(into));
+    await into.dispose();
+    await near.write(text.encode("x"));
+    assert.ok((await waiting) instanceof DisposedError);
+    assert.equal(text.decode((await far.read())!), "x");
+    await close(near, far, listener);
+  });
+
   test("neighbours that never pause hold nobody up", async () => {
     const [near, far, listener] = await pair();
     let [asked, answered] = [0, 0];

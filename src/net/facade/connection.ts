@@ -3,6 +3,7 @@
 // Invariants: one write is under way at a time, and what it could not send yet it sends before the
 // next begins. Nothing is read that was not asked for: the kernel's window is the backpressure.
 
+import type { KernelMemory } from "../../abi/calls.ts";
 import { IPPROTO_TCP } from "../../abi/constants/in.ts";
 import {
   MSG_CMSG_CLOEXEC,
@@ -24,7 +25,7 @@ import type { DatagramRoom } from "./datagram-room.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { explain } from "./errors.ts";
 import type { Context } from "./errors.ts";
-import { Gather } from "./gather.ts";
+import { Gather, InPlace } from "./gather.ts";
 import type { Host } from "./host.ts";
 import type { Job } from "./job.ts";
 import { DATA_BYTES } from "./lane.ts";
@@ -74,6 +75,14 @@ interface Beside {
   readonly room: DatagramRoom;
   readonly control: readonly ControlMessage[];
 }
+
+/** Where what is received goes, if that is not the lane's memory, and what comes beside it. */
+interface Place {
+  readonly into?: KernelMemory;
+  readonly room?: DatagramRoom;
+}
+
+const LANE: Place = {};
 
 /** A connection. Close it, or what it holds of the kernel stays until the process exits. */
 export class Connection extends KernelSocket {
@@ -138,11 +147,15 @@ export class Connection extends KernelSocket {
   }
 
   /**
-   * As {@link read}, into memory of the caller's.
+   * As {@link read}, into memory of the caller's. Into the kernel's memory (`process.buffer()`) it is
+   * not copied once more, and there may be any number of bytes of it; nobody else may use it
+   * meanwhile.
    *
    * @returns how many bytes; 0 when the other end has ended
    */
-  readInto(target: Uint8Array): Promise<number> {
+  readInto(target: Uint8Array | KernelMemory): Promise<number> {
+    if ("address" in target)
+      return this.#receive(target.length, (count) => count, { into: target });
     const { lane } = this.host;
     return this.#receive(target.length, (count) => {
       target.set(lane.dataBytes.subarray(0, count));
@@ -161,29 +174,31 @@ export class Connection extends KernelSocket {
       const { control, flags } = room.takeOne();
       return count ? { bytes: copyOf(dataBytes, count), control, flags } : null;
     };
-    return this.#receive(maxBytes, take, room);
+    return this.#receive(maxBytes, take, { room });
   }
 
-  async #receive<T>(maxBytes: number, take: (count: number) => T, room?: DatagramRoom): Promise<T> {
+  async #receive<T>(maxBytes: number, take: (count: number) => T, place = LANE): Promise<T> {
     const { source } = this;
     const gate = source.readable ? undefined : source.reading;
-    const length = Math.min(maxBytes, DATA_BYTES);
     try {
-      return await this.host.lane.run(this.#receiving(length, take, room), gate);
+      return await this.host.lane.run(this.#receiving(maxBytes, take, place), gate);
     } catch (error) {
       throw explain(error, { syscall: "read" });
     }
   }
 
-  *#receiving<T>(length: number, take: (count: number) => T, room?: DatagramRoom): Job<T> {
+  *#receiving<T>(maxBytes: number, take: (count: number) => T, place: Place): Job<T> {
     const { source } = this;
     const { lane } = this.host;
+    const { into, room } = place;
+    const length = into ? maxBytes : Math.min(maxBytes, DATA_BYTES);
     for (;;) {
       this.check();
+      const at = into ? into.address : lane.data;
       source.readable = false;
       const count = yield room
-        ? lane.call(NR.recvmsg, this.fd, room.expectOne(lane.data, length), MESSAGE_FLAGS)
-        : lane.call(NR.recvfrom, this.fd, lane.data, length, MSG_DONTWAIT);
+        ? lane.call(NR.recvmsg, this.fd, room.expectOne(at, length), MESSAGE_FLAGS)
+        : lane.call(NR.recvfrom, this.fd, at, length, MSG_DONTWAIT);
       if (count >= 0) {
         // Less than what was asked for is all there was: an edge will tell of more, but not again of an end.
         if (count === length || source.ended || source.pieces) source.readable = true;
@@ -199,11 +214,13 @@ export class Connection extends KernelSocket {
 
   /**
    * Send bytes, in order. Settles when the kernel has taken them all, so that it is the pace of the
-   * other end in the long run; they may be reused then.
+   * other end in the long run; they may be reused then. What is in the kernel's memory
+   * (`process.buffer()`) is sent from where it is.
    *
    * @throws {SocketError} e.g. EPIPE, ECONNRESET @throws {SocketClosedError}
    */
-  write(chunks: Uint8Array | readonly Uint8Array[]): Promise<void> {
+  write(chunks: Uint8Array | KernelMemory | readonly Uint8Array[]): Promise<void> {
+    if ("address" in chunks) return this.#send(new InPlace(chunks));
     return this.#send(new Gather(chunks instanceof Uint8Array ? [chunks] : chunks));
   }
 
@@ -223,7 +240,7 @@ export class Connection extends KernelSocket {
     await this.#send(gather, { room, control });
   }
 
-  async #send(gather: Gather, beside?: Beside): Promise<void> {
+  async #send(gather: Gather | InPlace, beside?: Beside): Promise<void> {
     if (!this.#writing.take()) await this.#writing.wait();
     try {
       await this.host.lane.run(this.#sending(gather, beside));
@@ -234,17 +251,19 @@ export class Connection extends KernelSocket {
     }
   }
 
-  *#sending(gather: Gather, beside: Beside | undefined): Job<void> {
+  *#sending(gather: Gather | InPlace, beside: Beside | undefined): Job<void> {
     const { source } = this;
     const { lane } = this.host;
     let first = beside;
     while (gather.left) {
       this.check();
-      const length = gather.copyTo(lane.dataBytes);
+      const inPlace = gather instanceof InPlace;
+      const at = inPlace ? gather.address : lane.data;
+      const length = inPlace ? gather.left : gather.copyTo(lane.dataBytes);
       source.writable = false;
       const count = yield first
-        ? lane.call(NR.sendmsg, this.fd, first.room.putOne(lane.data, length, first.control), FLAGS)
-        : lane.call(NR.sendto, this.fd, lane.data, length, FLAGS);
+        ? lane.call(NR.sendmsg, this.fd, first.room.putOne(at, length, first.control), FLAGS)
+        : lane.call(NR.sendto, this.fd, at, length, FLAGS);
       if (count >= 0) {
         gather.advance(count);
         first = undefined;

@@ -1,5 +1,29 @@
 // Chunks to be sent one behind the other, and how far that has got.
 
+import type { KernelMemory } from "../../abi/calls.ts";
+
+/** What is in the kernel's memory already, and is sent from where it is. */
+export class InPlace {
+  readonly #memory: KernelMemory;
+  /** In bytes. */
+  left: number;
+
+  constructor(memory: KernelMemory) {
+    this.#memory = memory;
+    this.left = memory.length;
+  }
+
+  /** Where what is left begins. */
+  get address(): number {
+    return this.#memory.address + this.#memory.length - this.left;
+  }
+
+  /** So many bytes are sent. */
+  advance(count: number): void {
+    this.left -= count;
+  }
+}
+
 export class Gather {
   readonly #chunks: readonly Uint8Array[];
   /** The first chunk that is not sent whole, and how much of it is. */
