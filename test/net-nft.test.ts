@@ -9,7 +9,18 @@ import { Kernel } from "../src/index.ts";
 import { formatIp, parseIp } from "../src/net/address.ts";
 import { DumpInterruptedError, expr, net } from "../src/net/index.ts";
 import type { NftAction, NftMatch, NftRuleSpec } from "../src/net/index.ts";
-import { carry, connect, end, inet, listen, pair, ping, sendDatagrams } from "./net-support.ts";
+import {
+  carry,
+  connect,
+  end,
+  host,
+  inet,
+  listen,
+  pair,
+  ping,
+  reaches,
+  sendDatagrams,
+} from "./net-support.ts";
 import type { Host } from "./net-support.ts";
 
 const FILTER = { family: "inet", table: "filter" } as const;
@@ -294,6 +305,32 @@ suite("rules", () => {
       const [rule] = await right.net.nft.rules({ ...FILTER, chain: "mine" });
       assert.equal(rule?.counter?.packets, wanted);
     });
+
+  test("look for one of several, in sets that go with them", async () => {
+    await filter(
+      {
+        match: { protocol: "udp", destinationPort: { anyOf: [7, { from: 9, to: 12 }] } },
+        counter: true,
+      },
+      { match: { source: { not: { anyOf: ["10.1.0.0/16", "10.0.0.1"] } } }, counter: true },
+      { match: { inputDevice: { anyOf: ["eth0", "lo"] }, protocol: "udp" }, counter: true },
+    );
+    await sendDatagrams(left.process, "10.0.0.2", 3);
+    assert.deepEqual(await counts(), [3, 0, 3]);
+    const sets = await right.net.nft.sets(FILTER);
+    assert.equal(sets.length, 3);
+    assert.ok(sets.every(({ flags }) => flags.includes("anonymous")));
+    const [first] = await right.net.nft.rules(INPUT);
+    const ports = first?.says?.match?.destinationPort;
+    assert.ok(typeof ports === "object" && "set" in ports);
+    assert.deepEqual(await right.net.nft.elements(FILTER, ports.set), [
+      { key: 7 },
+      { key: 9, to: 12 },
+    ]);
+    await right.net.nft.batch().deleteRule(FILTER, "input").commit();
+    assert.deepEqual(await right.net.nft.sets(FILTER), []);
+    await assert.rejects(filter({ match: { mark: { anyOf: [] } } }), { option: "match.mark" });
+  });
 
   test("go where they are told", async () => {
     await filter({ comment: "a" }, { comment: "d" });
@@ -677,6 +714,48 @@ suite("sets", () => {
       option: "value",
     });
   });
+});
+
+test("connections in a flow table pass without being routed again", async () => {
+  const middle = await host(kernel);
+  const [near, far] = [await host(kernel), await host(kernel)];
+  for (const [i, { net: own, process }] of [near, far].entries()) {
+    const veth = { peer: { name: `to${i}`, namespacePid: middle.process.pid } };
+    await own.link.add({ name: "eth0", kind: "veth", veth });
+    await own.up("eth0", `10.4${i}.0.2/24`);
+    await middle.net.up(`to${i}`, `10.4${i}.0.1/24`);
+    await own.route.add({ destination: "default", gateway: `10.4${i}.0.1` });
+    assert.ok(await reaches(process, `10.4${i}.0.1`));
+  }
+  await middle.net.sysctl.set("net.ipv4.ip_forward", 1);
+  const flow = { ...FILTER, name: "quick", devices: ["to0", "to1"], counter: true };
+  await middle.net.nft
+    .batch()
+    .addTable("inet", "filter")
+    .addFlowTable(flow)
+    .addChain({ ...FILTER, name: "forward", hook: "forward" })
+    .addRule({ ...FILTER, chain: "forward", match: { protocol: "tcp" }, action: { flow: "quick" } })
+    .commit();
+  const [told] = await middle.net.nft.flowTables(FILTER);
+  assert.deepEqual(told?.devices, ["to0", "to1"]);
+  assert.deepEqual([told?.name, told?.priority, told?.use, told?.counter], ["quick", 0, 1, true]);
+  const [rule] = await middle.net.nft.rules(FILTER);
+  assert.deepEqual(rule?.says?.action, { flow: "quick" });
+  const listener = await listen(far.process, "10.41.0.2", 80);
+  const client = await connect(near.process, "10.41.0.2", 80);
+  const server = await far.process.accept4(listener, null, null, 0);
+  for (let times = 0; times < 3; times++)
+    assert.equal(await carry([near.process, client], [far.process, server], "x"), "x");
+  const [connection] = await middle.net.connection
+    .list("ipv4")
+    .then((all) => all.filter(({ original }) => original.protocol === "tcp"));
+  assert.ok(connection?.status.includes("offload"), connection?.status.join());
+  await assert.rejects(middle.net.nft.batch().deleteFlowTable(FILTER, "quick").commit(), {
+    code: "EBUSY",
+  });
+  await middle.net.nft.flush();
+  assert.deepEqual(await middle.net.nft.flowTables(), []);
+  await end(near, far, middle);
 });
 
 suite("translation", () => {

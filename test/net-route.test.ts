@@ -180,6 +180,13 @@ suite("links", () => {
     for (const flag of ["multicast", "no-arp"] as const)
       assert.ok(!link.flags.includes(flag), flag);
     assert.equal(await ask(SIOCGIFMTU, "x1"), 1400);
+    assert.deepEqual([link.promiscuity, link.allMulticasts, link.dormant], [1, 1, false]);
+    await network.link.addNames("x1", ["the-first-of-all", "x1-too"]);
+    assert.deepEqual((await network.link.get("x1")).otherNames, ["the-first-of-all", "x1-too"]);
+    await assert.rejects(network.link.addNames("x1", ["x1-too"]), { code: "EEXIST" });
+    await network.link.deleteNames("x1", ["x1-too"]);
+    assert.deepEqual((await network.link.get("x1")).otherNames, ["the-first-of-all"]);
+    await assert.rejects(network.link.addNames("nobody", ["y"]), UnknownDeviceError);
     await network.down("x1");
     assert.equal((await network.link.get(link.index)).up, false);
     await network.link.delete("x1");
@@ -295,6 +302,8 @@ suite("addresses", () => {
     await assert.rejects(network.address.delete("a0", "10.7.0.1/24"), { code: "EADDRNOTAVAIL" });
     await assert.rejects(network.address.add("a0", "10.7.0.300/24"), { option: "address" });
     await assert.rejects(network.address.add("nobody", "10.7.0.1/24"), UnknownDeviceError);
+    await network.address.add("a0", "10.7.2.1/24", { broadcast: null });
+    assert.equal((await network.address.list("a0")).at(0)?.broadcast, undefined);
     await network.address.flush("a0");
     assert.deepEqual(await network.address.list("a0"), []);
     await network.link.delete("a0");

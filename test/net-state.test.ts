@@ -168,6 +168,12 @@ suite("devices", () => {
     assert.deepEqual(link, { link: true, speedMbps: 10000, duplex: "full" });
     const channels = await left.net.ethtool.channels("eth0");
     assert.equal(channels.rx, 1);
+    assert.equal((await left.net.ethtool.driver("eth0")).driver, "veth");
+    const counted = await left.net.ethtool.statistics("eth0");
+    assert.ok([...counted.keys()].includes("rx_queue_0_xdp_packets"), [...counted.keys()].join());
+    assert.ok([...counted.values()].every((value) => value >= 0));
+    assert.equal((await left.net.ethtool.statistics("lo")).size, 0);
+    await assert.rejects(left.net.ethtool.driver("lo"), { code: "EOPNOTSUPP", path: "lo" });
   });
 
   test("mistakes are named", async () => {
