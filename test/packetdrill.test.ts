@@ -240,6 +240,20 @@ const CHANGES: readonly Change[] = [
     says: /error executing command: expected status 0 but got 1/,
   },
   {
+    name: "the state of a connection",
+    script: "conntrack_inexact_rst",
+    from: "grep -q CLOSE_WAIT",
+    to: "grep -q TIME_WAIT",
+    says: /error executing command: expected status 0 but got 1/,
+  },
+  {
+    name: "what a filter has counted",
+    script: "conntrack_rst_invalid",
+    from: '"-c 4 "',
+    to: '"-c 5 "',
+    says: /error executing command: expected status 0 but got 1/,
+  },
+  {
     name: "a parameter that cannot be",
     script: "tcp_inq_client",
     from: "`./defaults.sh\n`",
@@ -249,7 +263,8 @@ const CHANGES: readonly Change[] = [
 ];
 
 suite("a script that says something else fails", () => {
-  const script = (name: string) => tcpScripts.find((path) => basename(path) === `${name}.pkt`)!;
+  const all = [...tcpScripts, ...filterScripts];
+  const script = (name: string) => all.find((path) => basename(path) === `${name}.pkt`)!;
 
   for (const { name, script: file, from, to, says } of CHANGES)
     test(name, async () => {
