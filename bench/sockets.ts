@@ -74,11 +74,11 @@ async function bareEnds(owner: Process): Promise<[End, End]> {
   return [endOf(near), endOf(far)];
 }
 
-/** By connections, which give what they read. */
+/** By connections, into the application's own bytes as well. */
 async function facadeEnds(sockets: Sockets): Promise<[End, End]> {
   const endOf = (connection: Connection): End => ({
     send: (bytes) => connection.write(bytes),
-    receive: async () => (await connection.read())!.length,
+    receive: (room) => connection.readInto(room),
     close: () => connection.close(),
   });
   const [near, far] = await connectedPair(sockets);
