@@ -177,8 +177,8 @@ suite("messages of the kernel's sockets", () => {
       await far.setOption(name, true);
       const start = await now();
       await near.send(text.encode("x"), far.local);
-      const end = await now();
       const [{ control }] = await far.receive();
+      const end = await now();
       const came = timestampOf(control)!;
       assert.ok(came >= start - 1000n && came <= end, `${start} ${came} ${end}`);
     }
