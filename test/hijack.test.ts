@@ -16,6 +16,7 @@ import { Bypass } from "../src/hijack/bypass.ts";
 import { HijackConfigError, readConfig } from "../src/hijack/config.ts";
 import { makeCertificate } from "./ftp-support.ts";
 import { Hijacked, freePort, runHijacked } from "./hijack.ts";
+import type { HijackOptions } from "./hijack.ts";
 import { emptyImage, run, temporaryFolder } from "./images/native.ts";
 import { redisServer } from "./nat-servers.ts";
 
@@ -25,6 +26,15 @@ async function linesOf(...given: Parameters<typeof runHijacked>): Promise<string
   assert.equal(stderr, "");
   assert.equal(code, 0);
   return stdout.trimEnd().split("\n");
+}
+
+/** A file of tests passes, at least so many of them. */
+async function passes(program: string, least: number, options: HijackOptions = {}): Promise<void> {
+  const flags = ["--test-reporter=tap"];
+  const { code, stdout } = await runHijacked(program, [], { ...options, flags });
+  assert.deepEqual(stdout.match(/^\s*not ok .*/gm), null);
+  assert.ok(Number(/^# pass (\d+)$/m.exec(stdout)?.[1]) >= least, stdout);
+  assert.equal(code, 0);
 }
 
 suite("sockets of one program", { concurrency: 2 }, () => {
@@ -102,12 +112,7 @@ suite("sockets of one program", { concurrency: 2 }, () => {
   });
 
   test("all that is expected of node:net and node:dgram", async () => {
-    const { code, stdout } = await runHijacked("../contract/net/node.test.ts", [], {
-      flags: ["--test-reporter=tap"],
-    });
-    assert.deepEqual(stdout.match(/^\s*not ok .*/gm), null);
-    assert.ok(Number(/^# pass (\d+)$/m.exec(stdout)?.[1]) >= 84);
-    assert.equal(code, 0);
+    await passes("../contract/net/node.test.ts", 84);
   });
 
   test("a kernel that panics fails them all, and the program goes on to its end", async () => {
@@ -339,7 +344,7 @@ suite("files below a prefix", { concurrency: 2 }, () => {
 
   function disk(folder: string): string {
     const image = emptyImage(join(folder, "disk.img"), 32);
-    run("mke2fs", "-q", "-F", "-t", "ext4", image);
+    run("mke2fs", "-q", "-F", "-t", "ext4", "-I", "256", image);
     return image;
   }
 
@@ -352,6 +357,13 @@ suite("files below a prefix", { concurrency: 2 }, () => {
     assert.deepEqual(await linesOf("files.ts", [folder.path], { config }), expected);
     run("e2fsck", "-fn", image);
     assert.equal(lastWords(image), "last words");
+  });
+
+  test("all that is expected of node:fs, but for what ends in Sync", async () => {
+    using folder = temporaryFolder();
+    const image = disk(folder.path);
+    await passes("fs-contract.ts", 57, { env: { LIBLINUX_HIJACK_FS: `/disk=${image}` } });
+    run("e2fsck", "-fn", image);
   });
 
   test("isomorphic-git has a repository there, which git reads", async () => {

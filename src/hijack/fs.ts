@@ -19,6 +19,7 @@ import { replace } from "./replace.ts";
 import type { Method } from "./replace.ts";
 
 const FIRST_DESCRIPTOR = 0x40000000;
+const SLASH = 0x2f;
 
 /** Functions of two paths, which have to be on the same side. */
 const OF_TWO = /^(copyFile|cp|link|rename)(Sync)?$/;
@@ -41,11 +42,23 @@ export interface FsHijackOptions {
   readonly used: () => void;
 }
 
-/** The text of a path; undefined if it is none, which whoever is called says. */
-function textOf(path: unknown): string | undefined {
+/** A path as text, or as bytes where that is how it was given; undefined if it is none. */
+function pathOf(path: unknown): string | Buffer | undefined {
   if (typeof path === "string") return path;
-  if (path instanceof URL) return path.protocol === "file:" ? fileURLToPath(path) : undefined;
-  return path instanceof Uint8Array ? Buffer.from(path).toString() : undefined;
+  if (path instanceof Uint8Array) return Buffer.from(path.buffer, path.byteOffset, path.length);
+  if (!(path instanceof URL)) return undefined;
+  try {
+    return fileURLToPath(path);
+  } catch {
+    // node:fs says what is wrong with it.
+    return undefined;
+  }
+}
+
+/** The same, from the root on. */
+function absolute(path: string | Buffer): string | Buffer {
+  if (typeof path === "string") return path.startsWith("/") ? path : `${process.cwd()}/${path}`;
+  return path[0] === SLASH ? path : Buffer.concat([Buffer.from(`${process.cwd()}/`), path]);
 }
 
 /** As Node's: `EXDEV: cross-device link not permitted, rename 'a' -> 'b'`. */
@@ -70,14 +83,22 @@ class Router {
     this.#prefixes = prefixes;
   }
 
-  /** The absolute path, if it is below a prefix. */
-  inside(path: unknown): string | undefined {
-    const text = textOf(path);
-    if (text === undefined) return undefined;
-    const full = resolve(text);
-    return this.#prefixes.some((prefix) => full === prefix || full.startsWith(`${prefix}/`))
-      ? full
-      : undefined;
+  /**
+   * The absolute path, if it is below a prefix. As it was given where it begins with the prefix: the way
+   * that ".." leads behind a link is the kernel's to say.
+   */
+  inside(path: unknown): string | Buffer | undefined {
+    const given = pathOf(path);
+    if (given === undefined) return undefined;
+    const full = absolute(given);
+    const text = String(full);
+    const plain = resolve(text);
+    const isBelow = (name: string) =>
+      this.#prefixes.some((prefix) => name === prefix || name.startsWith(`${prefix}/`));
+    if (!isBelow(plain)) return undefined;
+    if (isBelow(text)) return full;
+    // A name's end may matter, as that of what has to be a directory.
+    return text.endsWith("/") ? `${plain}/` : plain;
   }
 
   call(name: string, args: readonly unknown[]): Call {
@@ -110,10 +131,7 @@ class Router {
       };
     if (fd instanceof FileHandle) return { where: "image", args: [...args] };
     if (path === undefined || typeof fd === "number") return { where: "host", args: [...args] };
-    // A name's end may matter, as that of mkdtemp() and of what has to be a directory.
-    const text = textOf(first) ?? "";
-    const end = text.endsWith("/") && path !== "/" ? "/" : "";
-    return { where: "image", args: [path + end, ...args.slice(1)] };
+    return { where: "image", args: [path, ...args.slice(1)] };
   }
 
   #two(args: readonly unknown[]): Call {

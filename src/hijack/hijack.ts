@@ -2,6 +2,7 @@
 
 import { syncBuiltinESMExports } from "node:module";
 
+import type { LinuxFs } from "../fs/facade/index.ts";
 import type { Kernel } from "../kernel.ts";
 import { InvalidOptionError, KernelPanicError } from "../machine/errors.ts";
 import { Sockets } from "../net/facade/index.ts";
@@ -30,6 +31,8 @@ export interface Hijack {
   readonly kernel: Kernel;
   /** Its network: addresses, routes, sockets. */
   readonly network: Network;
+  /** The images' files, with what `node:fs` has no name for; null without images. */
+  readonly fs: LinuxFs | null;
   /**
    * Let what was sent leave, and write back what was written: for a program that is about to call
    * process.exit().
@@ -100,7 +103,13 @@ async function hijack(config: HijackConfig): Promise<Hijack> {
     tell(why.message);
     for (const handle of stack.handles) handle.fail(why);
   });
-  return { kernel, network, sync: () => ending.sync(), end: () => ending.end() };
+  return {
+    kernel,
+    network,
+    fs: images?.fs ?? null,
+    sync: () => ending.sync(),
+    end: () => ending.end(),
+  };
 }
 
 function contextOf(sockets: Sockets, dns: LinuxDns): Context {
