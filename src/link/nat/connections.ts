@@ -8,6 +8,7 @@ import type { Address } from "./address.ts";
 import { Blocks } from "./blocks.ts";
 import { quote } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
+import type { Pieces } from "./pieces.ts";
 import type { End } from "./plan.ts";
 import { ACK, RST, SYN, readSegment, segmentFrame } from "./segment.ts";
 import type { Segment } from "./segment.ts";
@@ -68,9 +69,13 @@ export class Connections implements TcpHost {
     return connection;
   }
 
-  /** A segment from a guest, valid until this returns. False: it is none. */
-  receive(packet: Packet): boolean {
-    const segment = readSegment(packet);
+  /**
+   * A segment from a guest, valid until this returns. False: it is none.
+   *
+   * @param rest what of the packet's payload is elsewhere
+   */
+  receive(packet: Packet, rest: Pieces = []): boolean {
+    const segment = readSegment(packet, rest);
     if (!segment) return false;
     const { flags, sourcePort, targetPort } = segment;
     const guest = { address: packet.source, port: sourcePort };
@@ -88,12 +93,12 @@ export class Connections implements TcpHost {
 
   /** There is no such connection, and there will be none. */
   #refuse({ source, target }: Packet, segment: Segment): void {
-    const { flags, seq, ack, payload, sourcePort, targetPort } = segment;
+    const { flags, seq, ack, payloadBytes, sourcePort, targetPort } = segment;
     const answer = {
       sourcePort: targetPort,
       targetPort: sourcePort,
       seq: flags & ACK ? ack : 0,
-      ack: flags & ACK ? 0 : (seq + payload.length + (flags & SYN ? 1 : 0)) >>> 0,
+      ack: flags & ACK ? 0 : (seq + payloadBytes + (flags & SYN ? 1 : 0)) >>> 0,
       flags: flags & ACK ? RST : RST | ACK,
       window: 0,
     };

@@ -12,6 +12,7 @@ import { IPPROTO_ICMPV6 } from "../../abi/constants/in6.ts";
 import {
   ETH_ALEN,
   ETH_DATA_LEN,
+  ETH_HLEN,
   ETH_MAX_MTU,
   ETH_P_ARP,
   ETH_P_IP,
@@ -20,7 +21,6 @@ import {
 import { VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_UDP_L4 } from "../../abi/constants/virtio.ts";
 import { InvalidOptionError } from "../../machine/errors.ts";
 import { LinkError } from "../errors.ts";
-import { MAX_FRAME_BYTES } from "../frame.ts";
 import type { Frame } from "../frame.ts";
 import { parseMac } from "../mac.ts";
 import { complete } from "../offload.ts";
@@ -41,6 +41,7 @@ import { asksForRouter, routerFrame } from "./ndp.ts";
 import { Neighbours } from "./neighbours.ts";
 import { readPacket } from "./packet.ts";
 import type { Packet } from "./packet.ts";
+import { skip } from "./pieces.ts";
 import { AddressPlan } from "./plan.ts";
 import type { End, Place } from "./plan.ts";
 import type {
@@ -52,6 +53,8 @@ import type {
 } from "./sockets.ts";
 
 const MAX_PINGS = 64;
+/** What the headers of a segment take at most: with options of IPv4, or some extensions of IPv6. */
+const MAX_HEADER_BYTES = 256;
 const FIRST_LEASE = 15;
 const LAST_LEASE = 254;
 const MASK = 0xffffff00;
@@ -118,8 +121,6 @@ export class HostNat extends Uplink {
   readonly #allow: (destination: Destination) => boolean;
   readonly #neighbours: Neighbours;
   readonly #connections: Connections;
-  /** Where long segments are read. */
-  readonly #scratch = new Uint8Array(MAX_FRAME_BYTES);
   readonly #flows: Flows;
   readonly #reassembly = new Reassembly();
   readonly #dhcp: DhcpServer;
@@ -299,22 +300,22 @@ export class HostNat extends Uplink {
       this.#receive(frame.bytes(), frame.needsChecksum);
       return;
     }
-    // Segments of TCP are as good uncut.
-    if (frame.lengthBytes > MAX_FRAME_BYTES) {
-      this.droppedFrames++;
-      return;
-    }
-    frame.copyTo(this.#scratch, 0);
-    this.#receiveLong(this.#scratch.subarray(0, frame.lengthBytes), frame.needsChecksum);
+    this.#receiveLong(frame);
   }
 
-  /** A segment of TCP, whose bytes are valid until this returns. */
-  #receiveLong(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
-    const packet = this.#read(bytes, unsummed);
-    if (!packet) return;
-    const whole = !packet.more && packet.offset === 0;
-    if (whole && packet.protocol === IPPROTO_TCP) this.#packet(packet, bytes);
-    else this.droppedFrames++;
+  /** A segment of TCP that is as good uncut, and copied only to where it goes. */
+  #receiveLong(frame: Frame): void {
+    const head = frame.head(MAX_HEADER_BYTES).slice(0, MAX_HEADER_BYTES);
+    const packet = frame.needsChecksum ? this.#read(head, true, frame.lengthBytes) : null;
+    const isSegment =
+      packet?.protocol === IPPROTO_TCP &&
+      !packet.more &&
+      packet.offset === 0 &&
+      packet.lengthBytes === frame.lengthBytes - ETH_HLEN;
+    const passes =
+      isSegment && this.#plan.isGuest(packet.source) && !this.#plan.isForAll(packet.target);
+    if (!passes || !this.#connections.receive(packet, skip(frame.segments, head.length)))
+      this.droppedFrames++;
   }
 
   #receive(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): void {
@@ -328,11 +329,16 @@ export class HostNat extends Uplink {
     }
   }
 
-  #read(bytes: Uint8Array<ArrayBuffer>, unsummed: boolean): Packet | null {
+  /** @param frameBytes how long the frame is of which this is the begin */
+  #read(
+    bytes: Uint8Array<ArrayBuffer>,
+    unsummed: boolean,
+    frameBytes = bytes.length,
+  ): Packet | null {
     const type = u16(bytes, 2 * ETH_ALEN);
     const isIp = type === ETH_P_IP || (type === ETH_P_IPV6 && this.#plan.network6 !== null);
     if (!isIp) return null;
-    const packet = readPacket(bytes, unsummed);
+    const packet = readPacket(bytes, unsummed, frameBytes);
     if (!packet) this.droppedFrames++;
     else if (this.#plan.isGuest(packet.source))
       this.#neighbours.learn(packet.source, bytes, ETH_ALEN);

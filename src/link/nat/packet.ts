@@ -56,8 +56,10 @@ export interface Packet extends Route {
   /** In bytes; with `more`, it is a fragment. */
   readonly offset: number;
   readonly more: boolean;
+  /** Header and payload, whether they are given or not. */
+  readonly lengthBytes: number;
   readonly payload: Uint8Array<ArrayBuffer>;
-  /** Header and payload, for those who are told what became of it. */
+  /** The packet itself, or its begin, for those who are told what became of it. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -69,21 +71,31 @@ export const headerBytes = (address: Address): number =>
 export const pseudoSum = ({ source, target }: Route, protocol: number, length: number): number =>
   addressSum(source) + addressSum(target) + protocol + length;
 
-/** @param frame its bytes @param unsummed whether its checksum is still to be made, and so not wrong */
-export function readPacket(frame: Uint8Array<ArrayBuffer>, unsummed: boolean): Packet | null {
+/**
+ * @param frame its bytes, or its begin with all headers: then the payload that is given ends there, too
+ * @param unsummed whether its checksum is still to be made, and so not wrong
+ * @param frameBytes how long it is
+ */
+export function readPacket(
+  frame: Uint8Array<ArrayBuffer>,
+  unsummed: boolean,
+  frameBytes: number = frame.length,
+): Packet | null {
   const type = u16(frame, 2 * ETH_ALEN);
   const bytes = frame.subarray(ETH_HLEN);
-  const packet = type === ETH_P_IP ? read4(bytes) : type === ETH_P_IPV6 ? read6(bytes) : null;
+  const most = frameBytes - ETH_HLEN;
+  const packet =
+    type === ETH_P_IP ? read4(bytes, most) : type === ETH_P_IPV6 ? read6(bytes, most) : null;
   if (!packet) return null;
   const whole = !packet.more && packet.offset === 0;
   return !whole || unsummed || isSound(packet) ? packet : null;
 }
 
-function read4(packet: Uint8Array<ArrayBuffer>): Packet | null {
+function read4(packet: Uint8Array<ArrayBuffer>, most: number): Packet | null {
   const header = 4 * (packet[0] & 15);
   if (packet.length < Iphdr.size || packet[0] >> 4 !== 4 || header < Iphdr.size) return null;
   const length = u16(packet, IP.tot_len);
-  if (length < header || length > packet.length) return null;
+  if (length < header || length > most || header > packet.length) return null;
   if (finish(addWords(0, packet, 0, header)) !== 0) return null;
   const fragment = u16(packet, IP.frag_off);
   return {
@@ -94,15 +106,17 @@ function read4(packet: Uint8Array<ArrayBuffer>): Packet | null {
     identification: u16(packet, IP.id),
     offset: FRAGMENT_UNIT * (fragment & OFFSET_MASK),
     more: (fragment & MORE_FRAGMENTS) !== 0,
+    lengthBytes: length,
     payload: packet.subarray(header, length),
     bytes: packet,
   };
 }
 
-function read6(packet: Uint8Array<ArrayBuffer>): Packet | null {
+function read6(packet: Uint8Array<ArrayBuffer>, most: number): Packet | null {
   if (packet.length < Ipv6hdr.size || packet[0] >> 4 !== 6) return null;
-  const end = Ipv6hdr.size + u16(packet, IP6.payload_len);
-  if (end > packet.length) return null;
+  const length = Ipv6hdr.size + u16(packet, IP6.payload_len);
+  if (length > most) return null;
+  const end = Math.min(length, packet.length);
   let protocol = packet[IP6.nexthdr];
   let at: number = Ipv6hdr.size;
   let [identification, offset, more] = [0, 0, false];
@@ -129,6 +143,7 @@ function read6(packet: Uint8Array<ArrayBuffer>): Packet | null {
     identification,
     offset,
     more,
+    lengthBytes: length,
     payload: packet.subarray(at, end),
     bytes: packet,
   };

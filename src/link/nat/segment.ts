@@ -6,6 +6,8 @@ import { Frame } from "../frame.ts";
 import { put16, put32, u16, u32 } from "./bytes.ts";
 import { headers, leaveChecksum } from "./packet.ts";
 import type { Packet, Route } from "./packet.ts";
+import { lengthOf } from "./pieces.ts";
+import type { Pieces } from "./pieces.ts";
 
 const TCP = Tcphdr.offsets;
 export const TCP_BYTES: number = Tcphdr.size;
@@ -30,10 +32,12 @@ export interface SegmentHeader {
 
 export interface Segment extends SegmentHeader {
   readonly options: Uint8Array;
-  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly payload: Pieces;
+  readonly payloadBytes: number;
 }
 
-export function readSegment({ payload: bytes }: Packet): Segment | null {
+/** @param rest what of the packet's payload is elsewhere */
+export function readSegment({ payload: bytes }: Packet, rest: Pieces = []): Segment | null {
   const header = 4 * (bytes[FLAGS - 1] >> 4);
   if (bytes.length < TCP_BYTES || header < TCP_BYTES || header > bytes.length) return null;
   return {
@@ -44,21 +48,18 @@ export function readSegment({ payload: bytes }: Packet): Segment | null {
     flags: bytes[FLAGS],
     window: u16(bytes, TCP.window),
     options: bytes.subarray(TCP_BYTES, header),
-    payload: bytes.subarray(header),
+    payload: [bytes.subarray(header), ...rest],
+    payloadBytes: bytes.length - header + lengthOf(rest),
   };
 }
 
 const NO_OPTIONS = new Uint8Array(0);
 
 /** A segment, whose checksum is left to be made. Its pieces are not copied. */
-export function segmentFrame(
-  route: Route,
-  segment: SegmentHeader,
-  pieces: readonly Uint8Array[],
-): Frame {
+export function segmentFrame(route: Route, segment: SegmentHeader, pieces: Pieces): Frame {
   const { options = NO_OPTIONS } = segment;
   const header = TCP_BYTES + options.length;
-  const length = pieces.reduce((sum, piece) => sum + piece.length, header);
+  const length = header + lengthOf(pieces);
   const bytes = headers(route, IPPROTO_TCP, header, length);
   const at = bytes.length - header;
   put16(bytes, at + TCP.source, segment.sourcePort);

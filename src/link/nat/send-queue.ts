@@ -2,6 +2,7 @@
 
 import { BLOCK_BYTES } from "./blocks.ts";
 import type { Block, Blocks } from "./blocks.ts";
+import type { Pieces } from "./pieces.ts";
 
 /** Fewer bytes have memory of their own: a block would be mostly empty. */
 const MIN_BLOCK_BYTES = 16_384;
@@ -55,7 +56,7 @@ export class SendQueue {
   }
 
   /** Views of `count` bytes, from an offset on, valid until they are dropped. */
-  views(offset: number, count: number): Uint8Array[] {
+  views(offset: number, count: number): Pieces {
     const views: Uint8Array[] = [];
     let [skip, left] = [offset, count];
     for (let i = this.#first; i < this.#chunks.length && left > 0; i++) {

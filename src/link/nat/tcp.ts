@@ -17,6 +17,8 @@ import { u16 } from "./bytes.ts";
 import { Outbox } from "./outbox.ts";
 import { headerBytes } from "./packet.ts";
 import type { Route } from "./packet.ts";
+import { joined, lengthOf, skip } from "./pieces.ts";
+import type { Pieces } from "./pieces.ts";
 import { ACK, FIN, PSH, RST, SYN, TCP_BYTES, segmentFrame } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 import { SendQueue } from "./send-queue.ts";
@@ -314,7 +316,7 @@ export class TcpConnection implements StreamListener {
   }
 
   /** What a segment says of what we sent. */
-  #acknowledged({ ack, window, flags, payload }: Segment): void {
+  #acknowledged({ ack, window, flags, payloadBytes }: Segment): void {
     const ahead = (ack - this.#number(this.#acked)) >>> 0;
     if (ahead > this.#end - this.#acked) return;
     const room = flags & SYN ? window : window * 2 ** this.#windowScale;
@@ -327,7 +329,7 @@ export class TcpConnection implements StreamListener {
       this.#timeoutMs = FIRST_TIMEOUT_MS;
       this.#established = true;
       this.#dueMs = Infinity;
-    } else if (room === this.#window && payload.length === 0 && this.#sent > this.#acked)
+    } else if (room === this.#window && payloadBytes === 0 && this.#sent > this.#acked)
       this.#duplicate();
     this.#window = room;
     if (this.#blocked && room > 0) {
@@ -362,26 +364,22 @@ export class TcpConnection implements StreamListener {
     this.#retransmit();
   }
 
-  #take({ seq, payload, flags }: Segment): void {
-    if (payload.length === 0 && !(flags & FIN)) {
+  #take({ seq, payload, payloadBytes, flags }: Segment): void {
+    if (payloadBytes === 0 && !(flags & FIN)) {
       // One that is behind asks whether somebody is there.
       if (seq !== this.#guestNumber(this.#received)) this.#acknowledge();
       return;
     }
-    let bytes = payload;
-    let at = this.#received + ((seq - this.#guestNumber(this.#received)) | 0);
-    if (flags & FIN && at + bytes.length >= this.#received) this.#guestFinAt = at + bytes.length;
-    if (at < this.#received) {
-      bytes = bytes.subarray(Math.min(bytes.length, this.#received - at));
-      at = this.#received;
-    }
-    const isNext = at === this.#received;
+    const at = this.#received + ((seq - this.#guestNumber(this.#received)) | 0);
+    const end = at + payloadBytes;
+    if (flags & FIN && end >= this.#received) this.#guestFinAt = end;
+    const isNext = at <= this.#received;
     if (isNext) {
-      this.#write(bytes);
+      this.#write(at < this.#received ? skip(payload, this.#received - at) : payload);
       this.#takeAhead();
-    } else if (this.#aheadBytes + bytes.length <= MAX_RECEIVE_BYTES) {
-      this.#ahead.push({ at, bytes: bytes.slice() });
-      this.#aheadBytes += bytes.length;
+    } else if (this.#aheadBytes + payloadBytes <= MAX_RECEIVE_BYTES) {
+      this.#ahead.push({ at, bytes: joined(payload) });
+      this.#aheadBytes += payloadBytes;
     }
     const ended = this.#received === this.#guestFinAt;
     if (ended) {
@@ -394,12 +392,13 @@ export class TcpConnection implements StreamListener {
     else this.#host.soon(this);
   }
 
-  #write(bytes: Uint8Array): void {
+  #write(pieces: Pieces): void {
     // Beyond its own end there is nothing.
-    const open = this.#guestFinAt < 0 || this.#received < this.#guestFinAt;
-    if (bytes.length === 0 || !open) return;
-    this.#received += bytes.length;
-    this.#outbox?.add(bytes);
+    if (this.#guestFinAt >= 0 && this.#received >= this.#guestFinAt) return;
+    for (const piece of pieces) {
+      this.#received += piece.length;
+      this.#outbox?.add(piece);
+    }
   }
 
   /** What came too early may be next. */
@@ -409,7 +408,7 @@ export class TcpConnection implements StreamListener {
     while (this.#ahead.length && this.#ahead[0].at <= this.#received) {
       const { at, bytes } = this.#ahead.shift()!;
       this.#aheadBytes -= bytes.length;
-      if (at + bytes.length > this.#received) this.#write(bytes.subarray(this.#received - at));
+      if (at + bytes.length > this.#received) this.#write([bytes.subarray(this.#received - at)]);
     }
   }
 
@@ -473,7 +472,7 @@ export class TcpConnection implements StreamListener {
   }
 
   /** @returns false if there is no more room for frames */
-  #frame(position: number, flags: number, pieces: readonly Uint8Array[]): boolean {
+  #frame(position: number, flags: number, pieces: Pieces): boolean {
     this.#offered = this.#freeBytes();
     this.#told = this.#received;
     const scale = this.#scaled && !(flags & SYN) ? SCALE : 0;
@@ -490,7 +489,7 @@ export class TcpConnection implements StreamListener {
       },
       pieces,
     );
-    if (pieces.reduce((sum, { length }) => sum + length, 0) > this.#mss) {
+    if (lengthOf(pieces) > this.#mss) {
       frame.gsoType = isIpv6(this.route.target)
         ? VIRTIO_NET_HDR_GSO_TCPV6
         : VIRTIO_NET_HDR_GSO_TCPV4;
