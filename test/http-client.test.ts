@@ -417,7 +417,7 @@ suite("nginx, through the NAT", () => {
   let nat: HostNat;
   let user: Peer;
   let certificate: Certificate;
-  const content = noise(8 << 20);
+  const content = noise(2 << 20);
   before(async () => {
     certificate = makeCertificate(folder.path);
     broken = createServer((socket) => {
