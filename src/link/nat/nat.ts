@@ -306,9 +306,11 @@ export class HostNat extends Uplink {
   /** A segment of TCP that is as good uncut, and copied only to where it goes. */
   #receiveLong(frame: Frame): void {
     const head = frame.head(MAX_HEADER_BYTES).slice(0, MAX_HEADER_BYTES);
-    const packet = frame.needsChecksum ? this.#read(head, true, frame.lengthBytes) : null;
+    const packet = this.#read(head, true, frame.lengthBytes);
+    if (!packet) return;
     const isSegment =
-      packet?.protocol === IPPROTO_TCP &&
+      frame.needsChecksum &&
+      packet.protocol === IPPROTO_TCP &&
       !packet.more &&
       packet.offset === 0 &&
       packet.lengthBytes === frame.lengthBytes - ETH_HLEN;
