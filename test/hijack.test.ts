@@ -383,6 +383,15 @@ suite("files below a prefix", { concurrency: 2 }, () => {
     assert.equal(git("status", "--short"), "");
   });
 
+  test("a program that goes on at its end has its files, and its network, till then", async () => {
+    using folder = temporaryFolder();
+    const image = disk(folder.path);
+    const env = { LIBLINUX_HIJACK_FS: `/disk=${image}` };
+    assert.deepEqual(await linesOf("late.ts", [], { env }), ["more 1", "more 2"]);
+    assert.equal(run("debugfs", "-R", "cat late.txt", image), "more more ");
+    assert.ok(!run("dumpe2fs", "-h", image).includes("needs_recovery"));
+  });
+
   test("a program that is told to end by a signal ends after its files", async () => {
     using folder = temporaryFolder();
     const image = disk(folder.path);

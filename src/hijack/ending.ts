@@ -16,7 +16,6 @@ import type { Open, Stack } from "./stack.ts";
 const DRAIN_MS = 2000;
 /** How long the end may take altogether. */
 const END_MS = 30_000;
-const FOREVER_MS = 0x7fffffff;
 
 /** Those that would end a program at once which does not listen to them. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -103,20 +102,21 @@ export class Ending {
     }
   }
 
-  /** Do something that the program does not end before, in bounded time. */
+  /**
+   * Do something that the program does not end before, in bounded time. It takes a turn of the loop at
+   * least: Node emits "beforeExit" again only if there was one.
+   */
   #hold(work: () => Promise<void>): void {
     const timer = setTimeout(() => {
       tell(`what is left could not be written in ${END_MS / 1000} s`);
       process.exit(1);
     }, END_MS);
-    work().then(
-      () => clearTimeout(timer),
-      (error: unknown) => {
-        clearTimeout(timer);
+    work()
+      .catch((error: unknown) => {
         tell(error instanceof Error ? error.message : String(error));
         process.exitCode ||= 1;
-      },
-    );
+      })
+      .finally(() => setImmediate(() => clearTimeout(timer)));
   }
 
   #exits(): void {
@@ -133,12 +133,14 @@ export class Ending {
     // The program knows what to do.
     if (process.listenerCount(signal) > 1) return;
     process.off(signal, this.#signalled);
-    const holding = setInterval(() => {}, FOREVER_MS);
+    // Without a listener it ends the program; so does the next one meanwhile.
+    const die = () => void process.kill(process.pid, signal);
+    const timer = setTimeout(die, END_MS);
     void this.end()
       .catch((error: unknown) => tell(String(error)))
       .then(() => {
-        clearInterval(holding);
-        process.kill(process.pid, signal);
+        clearTimeout(timer);
+        die();
       });
   };
 }
