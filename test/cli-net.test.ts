@@ -18,6 +18,7 @@ import { Kernel } from "../src/index.ts";
 import { execute, fails, main, succeeds, succeedsWith, top } from "./command.ts";
 import { temporaryFolder } from "./images/native.ts";
 import { connect, listen } from "./net-support.ts";
+import { typed } from "./terminal.ts";
 
 suite("words", () => {
   test("a text is commands: lines, semicolons, quotes, comments, braces, and lines that go on", () => {
@@ -245,7 +246,7 @@ suite("commands", () => {
       ],
       [
         "type vxlan id 42 remote 10.9.0.2 local 10.9.0.1 dstport 4789 dev base nolearning",
-        /vxlan id 42 remote 10\.9\.0\.2 local 10\.9\.0\.1 srcport 0 0 dstport 4789 nolearning ttl auto ageing 300/,
+        /vxlan id 42 remote 10\.9\.0\.2 local 10\.9\.0\.1 dev base srcport 0 0 dstport 4789 nolearning ttl auto ageing 300/,
       ],
       ["link base type macvlan mode bridge", /macvlan mode bridge/],
       ["link base type ipvlan mode l3", /ipvlan mode l3/],
@@ -254,7 +255,10 @@ suite("commands", () => {
         "type gre remote 10.9.0.2 local 10.9.0.1 ttl 64 key 5",
         /gre remote 10\.9\.0\.2 local 10\.9\.0\.1 ttl 64 .*ikey 0\.0\.0\.5 okey 0\.0\.0\.5/,
       ],
-      ["type ipip remote 10.9.0.2 local 10.9.0.1 dev base", /ipip remote 10\.9\.0\.2/],
+      [
+        "type ipip remote 10.9.0.2 local 10.9.0.1 dev base",
+        /ipip remote 10\.9\.0\.2 local 10\.9\.0\.1 dev base/,
+      ],
       ["type geneve id 7 remote 10.9.0.2", /geneve id 7 remote 10\.9\.0\.2 dstport 6081/],
       ["type wireguard", /\n {4}wireguard /],
       ["type ifb", /\n {4}ifb /],
@@ -607,6 +611,25 @@ suite("the command line", { concurrency: 2 }, () => {
       .map((one) => JSON.parse(one) as unknown[]);
     assert.equal((routes[0] as { gateway: string }).gateway, "10.0.2.2");
     assert.deepEqual(parameters, [{ "net.ipv4.ip_forward": "0" }]);
+  });
+
+  test("on a terminal commands are asked for, completed, and go on after errors and interrupts", async () => {
+    const env = { ...process.env, XDG_STATE_HOME: at("state"), TERM: "xterm", NO_COLOR: "1" };
+    const text = await typed(
+      `"${process.execPath}" "${main}" net --no-nat`,
+      env,
+      [/net> $/, "ip li\t"],
+      [/ip link $/, "show dev \t"],
+      [/dev lo $/, "\n"],
+      [/net> $/, "link lnk\n"],
+      [/"lnk" is no verb of ip link[^]*net> $/, "ping -c 100 -i 0.05 127.0.0.1\n"],
+      [/icmp_seq=2/, "\x03"],
+      [/packets transmitted[^]*net> $/, "route get 192.0.2.1\n"],
+      [/ENETUNREACH[^]*no route leads there[^]*net> $/, "help\n"],
+      [/tc \[-j\][^]*net> $/, "exit\n"],
+    );
+    assert.match(text, /^1: lo: <LOOPBACK,UP,LOWER_UP>/m);
+    assert.match(readFileSync(at("state/liblinux/net-history"), "utf8"), /^ip link show dev lo $/m);
   });
 
   test("the script of docs/cli.md does what it says", async () => {

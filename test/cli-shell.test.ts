@@ -1,7 +1,6 @@
 // The shell, and completion in other shells: by real ones, on a terminal.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -10,9 +9,8 @@ import { commandOf, quoted, wordsOf } from "../src/cli/shell/words.ts";
 import { findVerb, helpText, optionsOf, verbNames } from "../src/cli/verbs.ts";
 import { execute, fails, main, succeeds, succeedsWith, top } from "./command.ts";
 import { ext4Image, run, sampleTree, temporaryFolder } from "./images/native.ts";
-
-/** What is not shown by then never will be. */
-const STUCK_MS = 60_000;
+import { typed as typedOn } from "./terminal.ts";
+import type { Step } from "./terminal.ts";
 
 suite("the shell and completion", { concurrency: 2 }, () => {
   const folder = temporaryFolder();
@@ -38,36 +36,7 @@ suite("the shell and completion", { concurrency: 2 }, () => {
     NO_COLOR: "1",
   });
 
-  /** What a command shows on a terminal of its own; keys are typed when something is shown. */
-  function typed(command: string, ...steps: readonly [shown: RegExp, keys: string][]) {
-    const child = spawn("script", ["-qec", command, "/dev/null"], {
-      env: env(),
-      stdio: "pipe",
-      timeout: STUCK_MS,
-    });
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    let all = "";
-    let seen = 0;
-    let next = 0;
-    child.stdout.on("data", (bytes: Buffer) => {
-      // Without what moves the cursor.
-      all += bytes.toString().replaceAll(/\r|\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]/g, ""); // eslint-disable-line no-control-regex
-      while (next < steps.length) {
-        const [shown, keys] = steps[next];
-        const found = shown.exec(all.slice(seen));
-        if (!found) break;
-        seen += found.index + found[0].length;
-        next++;
-        child.stdin.write(keys);
-      }
-    });
-    child.on("error", reject);
-    child.on("close", () => {
-      if (next === steps.length) resolve(all);
-      else reject(new Error(`${steps[next][0]} was not shown: ${all}`));
-    });
-    return promise;
-  }
+  const typed = (command: string, ...steps: readonly Step[]) => typedOn(command, env(), ...steps);
 
   test("commands come from standard input, and change a directory and an image", async () => {
     const copy = at("changed.img");

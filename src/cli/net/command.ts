@@ -11,7 +11,6 @@ export interface Flags {
   readonly statistics: boolean;
   readonly brief: boolean;
   readonly oneLine: boolean;
-  readonly numeric: boolean;
   readonly family: "ipv4" | "ipv6" | undefined;
   /** The namespace that is meant; default: that of the network. */
   readonly namespace: string | undefined;
@@ -24,7 +23,6 @@ export const NO_FLAGS: Flags = {
   statistics: false,
   brief: false,
   oneLine: false,
-  numeric: false,
   family: undefined,
   namespace: undefined,
 };

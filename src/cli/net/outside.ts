@@ -1,7 +1,7 @@
 // The kernel of `liblinux net`, and what its interface is plugged into: host NAT, a TAP device, another
 // machine by UDP or a WebSocket, or nothing.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 
 import { Kernel } from "../../kernel.ts";
 import { Capture, WebSocketLink } from "../../link/index.ts";
@@ -10,7 +10,7 @@ import { parseLklConfig } from "../../net/index.ts";
 import type { LklConfig } from "../../net/index.ts";
 import { CaptureFile, hostNat, TapLink, UdpLink } from "../../platform/node/index.ts";
 import { VirtioNet } from "../../virtio/index.ts";
-import { describeError, PlaceError, UsageError } from "../errors.ts";
+import { describeError, PlaceError, UsageError, withoutCall } from "../errors.ts";
 import { World } from "./world.ts";
 
 export const PLUG_OPTIONS = {
@@ -101,6 +101,15 @@ async function openEnds(
   return ends;
 }
 
+/** A capture that cannot be written is told before anything is done. @throws {PlaceError} */
+function checkWritable(path: string): void {
+  try {
+    closeSync(openSync(path, "w"));
+  } catch (error) {
+    throw new PlaceError(path, withoutCall(error), error);
+  }
+}
+
 /** @throws {UsageError} that names the file, and what is wrong in it */
 function readConfig(path: string): LklConfig {
   try {
@@ -129,6 +138,7 @@ export async function plugged(choice: PlugChoice, memoryMiB: number): Promise<Ou
     throw new UsageError("net", "--dhcp: there is no interface to ask by");
   if (choice.pcap !== undefined) {
     if (!ends.length) throw new UsageError("net", "--pcap: there is no interface to capture at");
+    checkWritable(choice.pcap);
     const capture = new Capture(new CaptureFile(choice.pcap), { comment: "liblinux net" });
     stack.defer(() => capture.close());
     for (const [number, { port }] of ends.entries()) capture.add(port, { name: `eth${number}` });

@@ -69,8 +69,11 @@ export class Terminal {
 
   /** Ctrl-C begins a new line, as in other shells; a command is ended with the program. */
   #interrupt(): void {
-    if (!this.#answer) process.kill(process.pid, "SIGINT");
     process.stdout.write("^C\n");
+    if (!this.#answer) {
+      process.kill(process.pid, "SIGINT");
+      return;
+    }
     this.#lines.write(null, { ctrl: true, name: "e" });
     this.#lines.write(null, { ctrl: true, name: "u" });
     this.#lines.prompt();

@@ -49,7 +49,8 @@ const FLAGS: Readonly<Record<string, (flags: Mutable<Flags>, words: Words) => vo
   "-pretty": (flags) => void (flags.pretty = true),
   "-s": (flags) => void (flags.statistics = true),
   "-statistics": (flags) => void (flags.statistics = true),
-  "-N": (flags) => void (flags.numeric = true),
+  // Numbers are numbers, and there are no colours.
+  "-N": () => {},
   "-c": () => {},
   "-color": () => {},
 };

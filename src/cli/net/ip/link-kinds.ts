@@ -2,19 +2,22 @@
 
 import type { LinkChanges } from "../../../net/index.ts";
 import { address, choice, mac, number, onOff } from "../values.ts";
-import { wordOf, unknownWord, WordError } from "../words.ts";
+import { wordOf, unknownWord } from "../words.ts";
 import type { Words } from "../words.ts";
 import { device } from "./verbs.ts";
 
+type Options = Record<string, unknown>;
+
 /** What only a running network knows: numbers of interfaces, namespaces. */
 export interface Later {
+  /** The options of the kind. */
+  options?: Options;
   /** Names of interfaces whose numbers go to these places of a kind's options. */
   readonly indexes: { readonly option: string; readonly device: string }[];
   /** The namespace of a veth's other end. */
   peerNamespace?: string;
 }
 
-type Options = Record<string, unknown>;
 type Reader = (words: Words) => void;
 type Readers = Readonly<Record<string, Reader>>;
 /** Parameters of a kind, which go to its options. */
@@ -289,11 +292,10 @@ export function readKind(words: Words, spec: Options, later: Later): string {
   if (!Object.hasOwn(KINDS, kind)) throw unknownWord(kind, "kind of links", KIND_NAMES);
   const [option, readers] = KINDS[kind];
   const options: Options = {};
+  later.options = options;
   words.parameters(readers(options, later), `parameter of ${kind}`);
   if (option !== null && (Object.keys(options).length || later.indexes.length))
     spec[option] = options;
-  if (kind === "vlan" && options.id === undefined)
-    throw new WordError('"id" is missing: a VLAN has a number');
   return kind;
 }
 

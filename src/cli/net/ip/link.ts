@@ -91,6 +91,8 @@ function add(words: Words): Command {
     },
   );
   const kind = needed(spec.kind as string | undefined, "type");
+  if (kind === "vlan" && later.options?.id === undefined)
+    throw new WordError('"id" is missing: a VLAN has a number');
   if (spec.name === undefined) throw new WordError('"name" is missing: how the link is called');
   const name = spec.name as string;
   return async (context) => {
@@ -111,10 +113,9 @@ function add(words: Words): Command {
 
 /** Numbers in the place of names, where the kernel takes nothing else. */
 async function resolve(context: Context, spec: Options, later: Later): Promise<void> {
-  const kind = Object.values(spec).find((value): value is Options => typeof value === "object");
   for (const { option, device: name } of later.indexes) {
     const { index } = await context.network.link.get(name);
-    if (kind) kind[option] = index;
+    if (later.options) later.options[option] = index;
   }
   if (later.peerNamespace === undefined) return;
   const { veth } = spec as { veth?: { peer?: Options } };

@@ -55,13 +55,18 @@ function bridgePairs({ bridge: has }: Link): Pair[] {
   ];
 }
 
-function vxlanPairs({ vxlan: has }: Link): Pair[] {
+/** An interface by its number; undefined if none is meant. */
+const nameOf = (index: number | undefined, all: readonly Link[]): string | number | undefined =>
+  index ? (all.find((one) => one.index === index)?.name ?? `if${index}`) : undefined;
+
+function vxlanPairs({ vxlan: has }: Link, all: readonly Link[]): Pair[] {
   const ports = has?.sourcePorts;
   const { low = 0, high = 0 } = ports ?? {};
   return [
     ["id", has?.id],
     [has?.remote?.includes(":") ? "remote6" : "remote", has?.remote, remoteText(has?.remote)],
     [has?.local?.includes(":") ? "local6" : "local", has?.local, localText(has?.local)],
+    ["link", nameOf(has?.deviceIndex, all), `dev ${nameOf(has?.deviceIndex, all)}`],
     ["port_range", { low, high }, `srcport ${low} ${high}`],
     ["port", has?.port, `dstport ${has?.port}`],
     ["learning", has?.learning, has?.learning === false ? "nolearning" : ""],
@@ -101,7 +106,7 @@ function bondPairs({ bond: has }: Link): Pair[] {
   ];
 }
 
-function tunnelPairs(link: Link): Pair[] {
+function tunnelPairs(link: Link, all: readonly Link[]): Pair[] {
   const has = link.ipip ?? link.sit ?? link.ip6tnl ?? link.gre ?? link.gretap ?? link.ip6gre;
   const keyed = link.gre ?? link.gretap ?? link.ip6gre;
   const dotted = (key: number | undefined) =>
@@ -109,6 +114,7 @@ function tunnelPairs(link: Link): Pair[] {
   return [
     ["remote", has?.remote],
     ["local", has?.local],
+    ["link", nameOf(has?.deviceIndex, all), `dev ${nameOf(has?.deviceIndex, all)}`],
     ["ttl", has?.ttl, has?.ttl ? `ttl ${has.ttl}` : "ttl inherit"],
     ["pmtudisc", has?.pathMtuDiscovery, has?.pathMtuDiscovery ? "pmtudisc" : "nopmtudisc"],
     ["ikey", keyed?.inputKey ? dotted(keyed.inputKey) : undefined],
@@ -116,7 +122,7 @@ function tunnelPairs(link: Link): Pair[] {
   ];
 }
 
-const PAIRS: Readonly<Record<string, (link: Link) => Pair[]>> = {
+const PAIRS: Readonly<Record<string, (link: Link, all: readonly Link[]) => Pair[]>> = {
   vlan: vlanPairs,
   bridge: bridgePairs,
   vxlan: vxlanPairs,
@@ -208,14 +214,19 @@ export const pairsText = (pairs: readonly Pair[]): string =>
     .map((text) => `${text} `)
     .join("");
 
-const kindPairs = (link: Link): Pair[] => PAIRS[link.kind ?? ""]?.(link) ?? [];
+const kindPairs = (link: Link, all: readonly Link[]): Pair[] =>
+  PAIRS[link.kind ?? ""]?.(link, all) ?? [];
 
-export function kindRecord(link: Link): { info_data?: Record<string, unknown> } {
-  const pairs = kindPairs(link);
+export function kindRecord(
+  link: Link,
+  all: readonly Link[],
+): { info_data?: Record<string, unknown> } {
+  const pairs = kindPairs(link, all);
   return pairs.length ? { info_data: recordOf(pairs) } : {};
 }
 
-export const kindText = (link: Link): string => pairsText(kindPairs(link));
+export const kindText = (link: Link, all: readonly Link[]): string =>
+  pairsText(kindPairs(link, all));
 
 export function portRecord(link: Link): { info_slave_data?: Record<string, unknown> } {
   const pairs = portPairs(link);

@@ -138,7 +138,7 @@ export function linkRecord(
       ...(info !== undefined && {
         linkinfo: {
           ...(link.kind !== undefined && { info_kind: link.kind }),
-          ...kindRecord(link),
+          ...kindRecord(link, all),
           ...(link.portKind !== undefined && { info_slave_kind: link.portKind }),
           ...portRecord(link),
         },
@@ -240,7 +240,7 @@ export function linkText(link: Link, all: readonly Link[], flags: Flags, mode = 
   const bare = link.address === undefined && link.linkNamespaceId === undefined ? " " : "";
   return [
     tellsHardware(flags, mode)
-      ? `${head}\n${address}${bare}${flags.details ? detailsText(link) : ""}\n`
+      ? `${head}\n${address}${bare}${flags.details ? detailsText(link, all) : ""}\n`
       : `${head}\n`,
     link.alias === undefined || !(mode || flags.details) ? "" : `    alias ${link.alias}\n`,
     flags.statistics ? statisticsText(link) : "",
@@ -248,8 +248,8 @@ export function linkText(link: Link, all: readonly Link[], flags: Flags, mode = 
   ].join("");
 }
 
-function detailsText(link: Link): string {
-  const kind = link.kind === undefined ? "" : `\n    ${link.kind} ${kindText(link)}`;
+function detailsText(link: Link, all: readonly Link[]): string {
+  const kind = link.kind === undefined ? "" : `\n    ${link.kind} ${kindText(link, all)}`;
   const port = link.portKind === undefined ? "" : `\n    ${link.portKind}_slave ${portText(link)}`;
   const generation =
     link.inet6?.addressGeneration === undefined ? "" : `addrgenmode ${generationText(link)} `;
