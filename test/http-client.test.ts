@@ -170,6 +170,13 @@ suite("between two kernels", () => {
     assert.equal(chunked.headers["transfer-encoding"], "chunked");
     // All of it went over one connection.
     assert.equal(own.size, 1);
+    // At the same time each has its own, and afterwards any of them.
+    const many = await Promise.all(Array.from({ length: 10 }, () => ask(own, place.at())));
+    assert.equal(new Set(many.map(({ hash }) => hash)).size, 1);
+    assert.equal(own.size, 10);
+    const last = await own.request(place.at());
+    await last.text();
+    assert.deepEqual([last.connection.reused, own.size], [true, 10]);
     const { authorization } = (await ask(own, place.at().replace("//", "//me:p%40ss@"))).headers;
     assert.equal(authorization, `Basic ${Buffer.from("me:p@ss").toString("base64")}`);
   });
@@ -405,7 +412,13 @@ suite("between two kernels", () => {
     await until(() => own.size === 0);
     const left = await own.request(place.at());
     await own[Symbol.asyncDispose]();
-    await fails(left.bytes(), "body", "ERR_HTTP_TRUNCATED");
+    assert.equal(((await rejection(left.bytes())) as Error).name, "DisposedError");
+    assert.equal(((await rejection(own.request(place.at()))) as Error).name, "DisposedError");
+    // Also while it connects.
+    const other = client();
+    const connecting = rejection(other.request("http://10.0.0.77/"));
+    setImmediate(() => void other[Symbol.asyncDispose]());
+    assert.equal(((await connecting) as Error).name, "DisposedError");
     await until(() => user.sockets.sockets.size === 0);
   });
 });

@@ -8,6 +8,7 @@ import type { Readable } from "node:stream";
 import { InvalidOptionError } from "../machine/errors.ts";
 import type { TcpInfo } from "../net/index.ts";
 import type { NodeSockets } from "../platform/node/index.ts";
+import { DisposedError } from "../syscall/errors.ts";
 import { ACCEPTED, bodyOf } from "./body.ts";
 import type { BodyWatch } from "./body.ts";
 import { abortable, dial } from "./dial.ts";
@@ -177,7 +178,8 @@ export class HttpClient implements AsyncDisposable {
   readonly #coming = new Map<string, Promise<unknown>>();
   /** Where a connection is for one request at a time. */
   readonly #single = new Set<string>();
-  #disposed = false;
+  /** Aborted when it is disposed of. */
+  readonly #ending = new AbortController();
 
   /** @param sockets stay the caller's */
   constructor(sockets: NodeSockets, options: HttpClientOptions = {}) {
@@ -192,14 +194,15 @@ export class HttpClient implements AsyncDisposable {
    * Send a request. Settles when the head of the response is there, whatever its status.
    *
    * @throws {InvalidOptionError} @throws {HttpClientError} whose `phase` says how far it came
-   * @throws the signal's reason
+   * @throws {DisposedError} @throws the signal's reason
    */
   async request(url: string | URL, options: RequestOptions = {}): Promise<HttpResponse> {
-    if (this.#disposed) throw new Error("the client was disposed");
+    this.#ending.signal.throwIfAborted();
     let plan = planOf(url, options);
     const { timeoutMs, maxRedirects = 0, decompress = false } = options;
     const watch = new Stopwatch();
-    const deadline = new Deadline(options.signal, timeoutMs, () =>
+    const signals = [this.#ending.signal, options.signal].filter((one) => one !== undefined);
+    const deadline = new Deadline(AbortSignal.any(signals), timeoutMs, () =>
       tooLong(plan.url.href, "the request", timeoutMs ?? 0),
     );
     try {
@@ -230,7 +233,7 @@ export class HttpClient implements AsyncDisposable {
     const { onSent } = options;
     const fields = fieldsFor(plan, options.decompress ? ACCEPTED : null);
     const { signal } = deadline;
-    for (;;) {
+    for (let again = false; ;) {
       const kept = this.#kept(plan);
       const coming = kept ? undefined : this.#coming.get(keyOf(plan));
       if (coming) {
@@ -244,10 +247,9 @@ export class HttpClient implements AsyncDisposable {
         watch.answered();
         return { answer, connection, reused: kept !== null, watch, deadline };
       } catch (error) {
-        connection.close();
         signal.throwIfAborted();
         // A server may close what it has kept while a request is on its way: RFC 9112, section 9.3.1.
-        const again = kept && isLost(error) && isReplayable(plan.body);
+        again = !again && kept !== null && isLost(error) && isReplayable(plan.body);
         if (!again) throw failure("response", plan.url.href, error);
       }
     }
@@ -315,7 +317,7 @@ export class HttpClient implements AsyncDisposable {
 
   /** Break off what is under way, and close all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true;
+    this.#ending.abort(new DisposedError("the HTTP client was disposed"));
     const all = [...this.#connections.values()].flatMap((kept) => Array.from(kept));
     for (const connection of all) {
       connection.close();
@@ -341,11 +343,12 @@ const tooMany = (url: string, count: number): HttpClientError =>
   );
 
 /** Read the body of a response that nobody wants, if that is quick; break it off if not. */
-async function drop({ body }: Answer): Promise<void> {
+async function drop({ body, released }: Answer): Promise<void> {
   let got = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>)
-      if ((got += chunk.length) > MAX_DROPPED_BYTES) break;
+      if ((got += chunk.length) > MAX_DROPPED_BYTES) return;
+    await released();
   } catch {
     // What nobody wants may as well break off.
   }

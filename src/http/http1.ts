@@ -40,7 +40,8 @@ function headersOf(fields: HeaderList): Record<string, string | string[]> {
 export class Http1Connection implements HttpConnection {
   readonly line: Line;
   readonly #agent: LineAgent;
-  #busy = false;
+  /** From the start on: it was made for a request. */
+  #busy = true;
   #closing = false;
 
   constructor(line: Line) {
@@ -78,7 +79,13 @@ export class Http1Connection implements HttpConnection {
         resolve();
       });
     });
-    const message = await this.#exchange(request, plan, count, signal);
+    let message: IncomingMessage;
+    try {
+      message = await this.#exchange(request, plan, count, signal);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     return {
       version: message.httpVersion === "1.0" ? "1.0" : "1.1",
       status: message.statusCode ?? 0,
