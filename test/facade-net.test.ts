@@ -315,6 +315,47 @@ suite("sockets of the kernel", () => {
     await close(near, far, listener);
   });
 
+  test("those that doze now and then, and are looked after meanwhile, miss nothing", async () => {
+    const other = await kernel.process();
+    await using far = new Sockets(other, { ownsProcess: true });
+    const listener = await far.listen({ local: LOCAL });
+    const echo = async (connection: Connection) => {
+      for await (const bytes of connection) await connection.write(bytes);
+      await connection.close();
+    };
+    const serve = async () => {
+      for await (const connection of listener) void echo(connection);
+    };
+    const serving = serve();
+    let over = false;
+    const doze = async () => {
+      for (let turn = 0; !over; turn++) {
+        const side = turn % 2 ? far : sockets;
+        side.dozing = true;
+        await new Promise((resolve) => setTimeout(resolve, turn % 3));
+        side.poll();
+        if (turn % 5) await new Promise((resolve) => setImmediate(resolve));
+        side.dozing = false;
+      }
+    };
+    const dozing = doze();
+    const lines = Array.from({ length: 20 }, async (_, line) => {
+      for (let round = 0; round < 5; round++) {
+        const near = await sockets.connect({ remote: listener.local! });
+        const sent = pattern(((line * 5 + round) * 1999) % 200_000, line);
+        const [got] = await Promise.all([all(near), near.write(sent).then(() => near.end())]);
+        assert.equal(Buffer.compare(got, sent), 0);
+        await near.close();
+      }
+    });
+    await Promise.all(lines);
+    over = true;
+    await dozing;
+    await listener.close();
+    await serving;
+    await until(() => far.size === 0);
+  });
+
   test("neighbours that never pause hold nobody up", async () => {
     const [near, far, listener] = await pair();
     let [asked, answered] = [0, 0];
