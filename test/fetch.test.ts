@@ -165,14 +165,20 @@ suite("liblinux fetch", () => {
     const server = `127.0.0.1:${dns.address().port}`;
     const secure = `https://localhost:${web.tlsPort}/text`;
     const found = [`https://any.test:${web.oldPort}/text`, `http://any.test:${web.port}/text`];
+    const [pcap, keys] = [at("secure.pcapng"), at("keys")];
+    const trace = ["--pcap", pcap, "--keylog", keys];
     const [trusted, old, second, named] = await Promise.all([
-      liblinux("fetch", "--cacert", certificate.certFile, "--json", secure),
+      liblinux("fetch", "--cacert", certificate.certFile, "--json", ...trace, secure),
       liblinux("fetch", "-k", "--http1.1", "-i", secure),
       liblinux("fetch", "--http2", "-i", `http://localhost:${web.h2cPort}/text`),
       liblinux("fetch", "--dns", server, "-k", "--json", ...found),
     ]);
     assert.equal(trusted.text, "some text\n");
     assert.equal((JSON.parse(trusted.err) as Report).version, "2");
+    assert.equal(statSync(keys).mode & 0o777, 0o600);
+    const readable = ["-o", `tls.keylog_file:${keys}`, "-d", `tcp.port==${web.tlsPort},tls`];
+    const seen = run("tshark", "-r", pcap, ...readable, "-Y", "http2.header");
+    assert.match(seen, /HEADERS\[1\]: GET \/text/);
     assert.match(old.text, /^HTTP\/1\.1 200/);
     assert.match(second.text, /^HTTP\/2 200\r\n/);
     assert.equal(named.text, "some text\nsome text\n");

@@ -1,12 +1,12 @@
 // liblinux fetch: HTTP over a kernel's own TCP, with what other clients cannot tell or choose.
 
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 
 import { HttpClient } from "../http/index.ts";
 import type { HeaderInit, HttpResponse, RequestBody, RequestOptions } from "../http/index.ts";
 import type { Impairments } from "../link/index.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
-import { at, FailedError, UsageError } from "./errors.ts";
+import { at, describeError, FailedError, UsageError } from "./errors.ts";
 import { EXIT, told } from "./fetch/failures.ts";
 import { parseResolve } from "./fetch/hosts.ts";
 import { FetchNetwork } from "./fetch/network.ts";
@@ -56,6 +56,7 @@ const OPTIONS = {
   loss: { type: "string" },
   mtu: { type: "string" },
   pcap: { type: "string" },
+  keylog: { type: "string" },
   timing: { type: "boolean", default: false },
   "tcp-info": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
@@ -125,14 +126,38 @@ function planOf(values: Values) {
   };
 }
 
-function clientOf({ congestion, insecure, cacert, ipv4, ipv6 }: Values) {
+function clientOf({ congestion, insecure, cacert, keylog, ipv4, ipv6 }: Values) {
   if (ipv4 && ipv6) throw new UsageError("fetch", "--ipv4 and --ipv6: one of them");
   const family = ipv4 ? 4 : ipv6 ? 6 : undefined;
   const ca = cacert === undefined ? undefined : readPem(cacert);
   return {
-    tls: { insecure, ...(ca !== undefined && { ca }) },
+    tls: {
+      insecure,
+      ...(ca !== undefined && { ca }),
+      ...(keylog !== undefined && { onKeyLog: keyLog(keylog) }),
+    },
     ...(congestion !== undefined && { congestion }),
     ...(family && ({ family } as const)),
+  };
+}
+
+/** Nobody else may read it: it has secrets. What cannot be written is known before anything is sent. */
+function keyLog(path: string): (line: Uint8Array) => void {
+  const append = (line: Uint8Array | string) => appendFileSync(path, line, { mode: 0o600 });
+  try {
+    append("");
+  } catch (error) {
+    throw at(path, error);
+  }
+  let whole = true;
+  return (line) => {
+    try {
+      if (whole) append(line);
+    } catch (error) {
+      // It is told, and what is fetched is fetched all the same.
+      whole = false;
+      process.stderr.write(`liblinux: fetch ${describeError(at(path, error))}\n`);
+    }
   };
 }
 

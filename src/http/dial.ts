@@ -26,6 +26,11 @@ export interface HttpTls {
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
   /** Trust everybody. Default false. */
   readonly insecure?: boolean;
+  /**
+   * Told the secrets of each connection, as lines of the format that Wireshark reads: whoever has them
+   * and a capture can read what was sent.
+   */
+  readonly onKeyLog?: (line: Uint8Array) => void;
 }
 
 type Found = readonly string[] | undefined;
@@ -221,7 +226,7 @@ async function secure(
   socket: Observed,
   url: URL,
   version: HttpVersion,
-  { ca, insecure = false }: HttpTls,
+  { ca, insecure = false, onKeyLog }: HttpTls,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   const host = hostOf(url);
@@ -238,6 +243,7 @@ async function secure(
       ALPNProtocols: [...OFFERS[version ?? "any"]],
       rejectUnauthorized: !insecure,
     });
+    if (onKeyLog) stream.on("keylog", onKeyLog);
     await event(stream, "secureConnect", signal);
     return stream;
   } catch (error) {

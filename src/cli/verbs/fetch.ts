@@ -45,6 +45,7 @@ captured, and the link made as bad as one likes. Connections are kept from one U
       "--loss PERCENT": "and loses frames, each way: 1%",
       "--mtu BYTES": "whose packets have at most so many bytes, from 576 on (default 1500)",
       "--pcap FILE": "capture all packets (pcapng, for Wireshark)",
+      "--keylog FILE": "append what Wireshark needs to read a capture's TLS",
       "--timing": "tell how long names, TCP, TLS, the first byte and all took",
       "--tcp-info": "tell what TCP knows of the connection",
       "--json": "tell all that, and of the response, as a JSON object a line",
