@@ -1,6 +1,7 @@
 // TCP and UDP inside one kernel, by calls, beside the loopback of the machine's own kernel.
 
 import { execFileSync } from "node:child_process";
+import process from "node:process";
 
 import {
   AF_INET,
@@ -38,109 +39,123 @@ const BIG_TCP_BYTES = 8 * 65535;
 const addressOf = (host: string) => encodeEndpoint(ipEndpoint(host, 9000));
 
 /** Both ends of a connection. */
-export async function connection(process: Process, host = "127.0.0.1"): Promise<[number, number]> {
+export async function connection(owner: Process, host = "127.0.0.1"): Promise<[number, number]> {
   const address = addressOf(host);
   const family = host.includes(":") ? AF_INET6 : AF_INET;
-  const listener = await process.socket(family, SOCK_STREAM, 0);
-  await process.bind(listener, address, address.length);
-  await process.listen(listener, 1);
-  const near = await process.socket(family, SOCK_STREAM, 0);
-  await process.connect(near, address, address.length);
-  const far = await process.accept4(listener, null, null, 0);
-  await process.close(listener);
+  const listener = await owner.socket(family, SOCK_STREAM, 0);
+  await owner.bind(listener, address, address.length);
+  await owner.listen(listener, 1);
+  const near = await owner.socket(family, SOCK_STREAM, 0);
+  await owner.connect(near, address, address.length);
+  const far = await owner.accept4(listener, null, null, 0);
+  await owner.close(listener);
   const yes = Uint8Array.of(1, 0, 0, 0);
-  for (const fd of [near, far]) await process.setsockopt(fd, SOL_TCP, TCP_NODELAY, yes, 4);
+  for (const fd of [near, far]) await owner.setsockopt(fd, SOL_TCP, TCP_NODELAY, yes, 4);
   return [near, far];
 }
 
-/** Bytes a second from one end to the other, in calls of 1 MiB on kernel memory. */
-async function bulk(process: Process, host?: string): Promise<number> {
-  const [near, far] = await connection(process, host);
-  await using out = await process.buffer(CALL_BYTES);
-  await using into = await process.buffer(CALL_BYTES);
+interface Rates {
+  /** Bytes in a second. */
+  readonly rate: number;
+  /** And in one of the processor's time. */
+  readonly processorRate: number;
+}
+
+/** From one end to the other, in calls of 1 MiB on kernel memory. */
+async function bulk(owner: Process, host?: string): Promise<Rates> {
+  const [near, far] = await connection(owner, host);
+  await using out = await owner.buffer(CALL_BYTES);
+  await using into = await owner.buffer(CALL_BYTES);
   const pass = async (bytes: number) => {
-    const start = performance.now();
+    const [start, before] = [performance.now(), process.cpuUsage()];
     const send = async () => {
       for (let done = 0; done < bytes;)
-        done += await process.sendto(near, out, Math.min(CALL_BYTES, bytes - done), 0, null, 0);
+        done += await owner.sendto(near, out, Math.min(CALL_BYTES, bytes - done), 0, null, 0);
     };
     const sent = send();
     for (let done = 0; done < bytes;)
-      done += await process.recvfrom(far, into, CALL_BYTES, 0, null, null);
+      done += await owner.recvfrom(far, into, CALL_BYTES, 0, null, null);
     await sent;
-    return (bytes * 1000) / (performance.now() - start);
+    const { user, system } = process.cpuUsage(before);
+    return {
+      rate: (bytes * 1000) / (performance.now() - start),
+      processorRate: (bytes * 1e6) / (user + system),
+    };
   };
   await pass(BULK_BYTES / 8);
-  const rate = await pass(BULK_BYTES);
-  for (const fd of [near, far]) await process.close(fd);
-  return rate;
+  const rates = await pass(BULK_BYTES);
+  for (const fd of [near, far]) await owner.close(fd);
+  return rates;
 }
 
 /** Bytes a second that are copied twice, in the same pieces and over as much memory. */
-async function twoCopies(process: Process): Promise<number> {
-  await using out = await process.buffer(CALL_BYTES);
-  await using window = await process.buffer(WINDOW_BYTES);
-  await using into = await process.buffer(CALL_BYTES);
+async function twoCopies(owner: Process): Promise<Rates> {
+  await using out = await owner.buffer(CALL_BYTES);
+  await using window = await owner.buffer(WINDOW_BYTES);
+  await using into = await owner.buffer(CALL_BYTES);
   const [from, between, to] = [out.bytes, window.bytes, into.bytes];
-  const start = performance.now();
+  const [start, before] = [performance.now(), process.cpuUsage()];
   for (let done = 0; done < BULK_BYTES; done += CALL_BYTES) {
     const at = done % WINDOW_BYTES;
     between.set(from, at);
     to.set(between.subarray(at, at + CALL_BYTES));
   }
-  return (BULK_BYTES * 1000) / (performance.now() - start);
+  const { user, system } = process.cpuUsage(before);
+  return {
+    rate: (BULK_BYTES * 1000) / (performance.now() - start),
+    processorRate: (BULK_BYTES * 1e6) / (user + system),
+  };
 }
 
 /** Nanoseconds of a byte there and one back. */
-async function trip(process: Process): Promise<number> {
-  const [near, far] = await connection(process);
-  await using mine = await process.buffer(1);
-  await using theirs = await process.buffer(1);
+async function trip(owner: Process): Promise<number> {
+  const [near, far] = await connection(owner);
+  await using mine = await owner.buffer(1);
+  await using theirs = await owner.buffer(1);
   const pass = async (count: number) => {
     const echo = async () => {
       for (let i = 0; i < count; i++) {
-        await process.recvfrom(far, theirs, 1, 0, null, null);
-        await process.sendto(far, theirs, 1, 0, null, 0);
+        await owner.recvfrom(far, theirs, 1, 0, null, null);
+        await owner.sendto(far, theirs, 1, 0, null, 0);
       }
     };
     const echoing = echo();
     const start = performance.now();
     for (let i = 0; i < count; i++) {
-      await process.sendto(near, mine, 1, 0, null, 0);
-      await process.recvfrom(near, mine, 1, 0, null, null);
+      await owner.sendto(near, mine, 1, 0, null, 0);
+      await owner.recvfrom(near, mine, 1, 0, null, null);
     }
     await echoing;
     return ((performance.now() - start) * 1e6) / count;
   };
   await pass(TRIPS / 4);
   const ns = await pass(TRIPS);
-  for (const fd of [near, far]) await process.close(fd);
+  for (const fd of [near, far]) await owner.close(fd);
   return ns;
 }
 
 /** Datagrams a second, each sent and received by a call of its own. */
-async function datagrams(process: Process): Promise<number> {
+async function datagrams(owner: Process): Promise<number> {
   const address = addressOf("127.0.0.1");
   const [from, to] = [
-    await process.socket(AF_INET, SOCK_DGRAM, 0),
-    await process.socket(AF_INET, SOCK_DGRAM, 0),
+    await owner.socket(AF_INET, SOCK_DGRAM, 0),
+    await owner.socket(AF_INET, SOCK_DGRAM, 0),
   ];
-  await process.bind(to, address, address.length);
-  await process.connect(from, address, address.length);
-  await using out = await process.buffer(DATAGRAM_BYTES);
-  await using into = await process.buffer(DATAGRAM_BYTES);
+  await owner.bind(to, address, address.length);
+  await owner.connect(from, address, address.length);
+  await using out = await owner.buffer(DATAGRAM_BYTES);
+  await using into = await owner.buffer(DATAGRAM_BYTES);
   const pass = async (count: number) => {
     const start = performance.now();
     for (let done = 0; done < count; done += AT_ONCE) {
-      for (let i = 0; i < AT_ONCE; i++) await process.sendto(from, out, out.length, 0, null, 0);
-      for (let i = 0; i < AT_ONCE; i++)
-        await process.recvfrom(to, into, into.length, 0, null, null);
+      for (let i = 0; i < AT_ONCE; i++) await owner.sendto(from, out, out.length, 0, null, 0);
+      for (let i = 0; i < AT_ONCE; i++) await owner.recvfrom(to, into, into.length, 0, null, null);
     }
     return (count * 1000) / (performance.now() - start);
   };
   await pass(DATAGRAMS / 4);
   const rate = await pass(DATAGRAMS);
-  for (const fd of [from, to]) await process.close(fd);
+  for (const fd of [from, to]) await owner.close(fd);
   return rate;
 }
 
@@ -153,22 +168,26 @@ function native(): { bulk: number; trip: number } {
 
 /** All of it in turns, so that what disturbs one disturbs the others. */
 export async function loopback(
-  process: Process,
+  owner: Process,
   configuration: ReturnType<typeof network>,
 ): Promise<Row[]> {
   const rounds: Record<string, number[]> = {};
   const note = (name: string, value: number) => (rounds[name] ??= []).push(value);
+  const noteBoth = (name: string, { rate, processorRate }: Rates) => {
+    note(name, rate);
+    note(`${name} of the processor`, processorRate);
+  };
   for (let round = 0; round < ROUNDS; round++) {
     const own = native();
     note("nativeBulk", own.bulk);
     note("nativeTrip", own.trip);
-    note("copies", await twoCopies(process));
-    note("bulk", await bulk(process));
+    noteBoth("copies", await twoCopies(owner));
+    noteBoth("bulk", await bulk(owner));
     await configuration.link.set("lo", { gsoMaxBytes: BIG_TCP_BYTES });
-    note("big", await bulk(process, "::1"));
+    noteBoth("big", await bulk(owner, "::1"));
     await configuration.link.set("lo", { gsoMaxBytes: 65536 });
-    note("trip", await trip(process));
-    note("datagrams", await datagrams(process));
+    note("trip", await trip(owner));
+    note("datagrams", await datagrams(owner));
   }
   const of = (name: string) => median(rounds[name]);
   return [
@@ -180,18 +199,18 @@ export async function loopback(
       goal: of("nativeBulk") * NATIVE_RATIO,
     },
     {
-      item: "the same (beside: two copies in memory, and nothing else)",
-      value: of("bulk"),
+      item: "the same in a second of the processor's time (beside: two copies, and nothing else)",
+      value: of("bulk of the processor"),
       unit: "B/s",
-      native: of("copies"),
-      goal: of("copies") * COPIES_SHARE,
+      native: of("copies of the processor"),
+      goal: of("copies of the processor") * COPIES_SHARE,
     },
     {
       item: "the same over IPv6 with packets of 512 KiB (beside: two copies)",
-      value: of("big"),
+      value: of("big of the processor"),
       unit: "B/s",
-      native: of("copies"),
-      goal: of("copies") * COPIES_SHARE,
+      native: of("copies of the processor"),
+      goal: of("copies of the processor") * COPIES_SHARE,
     },
     {
       item: "a byte there and back by calls (beside: the host's loopback)",
