@@ -276,6 +276,19 @@ suite("liblinux fetch", () => {
     assert.match(full.err, /\/dev\/full: ENOSPC: .*: the rest of the capture is missing\n$/);
   });
 
+  test("progress on a terminal: one line, with how much is left", async () => {
+    const file = at("watched");
+    const command = [process.execPath, main, "fetch", "--rate", "30mbit", "-o", file];
+    const line = [...command, `${base}/middle`].join(" ");
+    const { text } = await execute("script", ["-qec", line, "/dev/null"]);
+    assert.equal(digest(readFileSync(file)), digest(middle));
+    // eslint-disable-next-line no-control-regex -- it is what clears a line
+    const shown = text.split(/\r\x1b\[2K/).filter(Boolean);
+    assert.ok(shown.length > 1 && text.endsWith("\x1b[2K"));
+    for (const part of shown)
+      assert.match(part, /^\d+% {2}[\d.]+ [KM]iB of 4 MiB, [\d.]+ [KM]iB\/s, \d+:\d\d left$/);
+  });
+
   test("an interrupt ends it in order", async () => {
     const file = at("interrupted");
     const pcap = at("interrupted.pcapng");
