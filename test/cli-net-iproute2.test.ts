@@ -49,6 +49,7 @@ const SETUP = [
   "tc class add dev v1 parent 1: classid 1:1 htb rate 10mbit",
   "tc class add dev v1 parent 1:1 classid 1:10 htb rate 5mbit ceil 10mbit burst 15k",
   "tc qdisc add dev v1 parent 1:10 handle 20: pfifo limit 50",
+  "tc filter add dev v1 parent 1: protocol ip prio 5 u32 match ip dst 10.1.0.0/20 match ip dport 80 0xffff match ip protocol 6 0xff flowid 1:10",
   "tc qdisc add dev v1 ingress",
   "tc qdisc add dev v0 root handle 8: tbf rate 1mbit burst 5k latency 50ms peakrate 2mbit mtu 1600",
   "tc qdisc add dev br0 root handle 9: bfifo limit 100k",
@@ -86,6 +87,7 @@ const SHOWN = [
   "tc -s qdisc show dev x0",
   "tc qdisc show dev v0",
   "tc class show dev v1",
+  "tc filter show dev v1",
   "bridge link",
   "bridge fdb show dev v0",
 ];
@@ -131,8 +133,8 @@ table ip nat {
 const SETTLE = "sleep 1.2";
 const MARK = "========";
 const asJson = (command: string) => command.replace(/^\w+/, "$& -j");
-/** iproute2 itself has these as text alone. */
-const hasJson = (command: string) => !command.startsWith("tc class");
+/** iproute2 itself has these as text alone, or with heads of lists in between. */
+const hasJson = (command: string) => !/^tc (class|filter)/.test(command);
 const all = [...SHOWN, ...[...SHOWN, ...DETAILS].filter(hasJson).map(asJson)];
 
 /** What there is on the screen, without what newer versions add and spaces at the ends of lines. */
@@ -142,6 +144,8 @@ const plain = (text: string) =>
     .replaceAll(/\b\d+sec\b/g, "some seconds")
     .split("\n")
     .map((line) => line.trimEnd())
+    // Heads of lists of filters.
+    .filter((line) => !/^filter .*( chain 0| divisor 1)$/.test(line))
     .join("\n")
     .trim();
 

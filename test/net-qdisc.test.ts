@@ -378,6 +378,38 @@ suite("filters", () => {
     for (const name of ["f0", "f1"]) await one.net.link.delete(name);
   });
 
+  test("look at words of packets, wherever they are", async () => {
+    const [left, right] = await pair(kernel);
+    await right.net.qdisc.add("eth0", { kind: "clsact" });
+    const keys = [
+      // From 10.0.0.1, and ICMP.
+      { value: 0x0a000001, mask: 0xffffffff, offsetBytes: 12 },
+      { value: 0x00010000, mask: 0x00ff0000, offsetBytes: 8 },
+    ];
+    const filter: Filter = {
+      kind: "u32",
+      parent: "ingress",
+      priority: 7,
+      protocol: "ip",
+      keys,
+      actions: ["drop"],
+    };
+    await right.net.filter.add("eth0", filter);
+    const [told, ...more] = await right.net.filter.list("eth0", "ingress");
+    assert.deepEqual(more, []);
+    assert.deepEqual(told, { ...filter, handle: told?.handle });
+    assert.equal(await ping(left.process, "10.0.0.2", 100), false);
+    await right.net.filter.delete("eth0", told);
+    assert.equal(await ping(left.process, "10.0.0.2"), true);
+    const add = (value: Partial<Filter>) => right.net.filter.add("eth0", { ...filter, ...value });
+    await assert.rejects(add({ kind: "matchall" }), { option: "keys" });
+    await assert.rejects(add({ keys: [] }), { option: "u32.keys" });
+    await assert.rejects(add({ keys: [{ value: 2 ** 32, mask: 1, offsetBytes: 0 }] }), {
+      option: "u32.keys.0.value",
+    });
+    await end(left, right);
+  });
+
   test("choose classes, drop, mark and mirror", async () => {
     const { qdisc, trafficClass, filter, link } = one.net;
     await link.add({ name: "g0", kind: "dummy", arp: false });

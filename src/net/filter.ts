@@ -1,5 +1,5 @@
 // Filters of traffic control: which class a packet goes to, or what else is done with it
-// (tc-flower(8), tc-matchall(8), tc-fw(8)).
+// (tc-flower(8), tc-matchall(8), tc-fw(8), tc-u32(8)).
 
 import type { CallOptions } from "../abi/calls.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../abi/constants/netlink.ts";
@@ -56,6 +56,9 @@ import {
   TC_H_CLSACT,
   TC_H_MIN_EGRESS,
   TC_H_MIN_INGRESS,
+  TCA_U32_ACT,
+  TCA_U32_CLASSID,
+  TCA_U32_SEL,
 } from "../abi/constants/pkt_sched.ts";
 import {
   RTM_DELTFILTER,
@@ -67,6 +70,8 @@ import {
 import { TcGact, TcMirred, TcSkbedit, Tcmsg } from "../abi/structs/netlink.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import { forIpv6, formatIp, ip, ipOf, mac, networkOf, parsePrefix } from "./address.ts";
+import { u32Keys } from "./filter-u32.ts";
+import type { U32Key } from "./filter-u32.ts";
 import { IFNAMSIZ } from "./link-kinds.ts";
 import { AttributeSet, list } from "./netlink/attributes.ts";
 import {
@@ -204,6 +209,12 @@ const fw = new AttributeSet({
   mask: [TCA_FW_MASK, u32],
 });
 
+const u32Attributes = new AttributeSet({
+  classId: [TCA_U32_CLASSID, classId],
+  keys: [TCA_U32_SEL, u32Keys],
+  actions: [TCA_U32_ACT, actions],
+});
+
 const attributes = new AttributeSet(
   { kind: [TCA_KIND, text()] },
   {
@@ -213,6 +224,7 @@ const attributes = new AttributeSet(
       flower: ["flower", flowerAttributes],
       matchall: ["matchall", matchall],
       fw: ["fw", fw],
+      u32: ["u32", u32Attributes],
     },
   },
 );
@@ -235,7 +247,7 @@ export interface FlowerMatch {
 
 /** A filter, in and out. */
 export interface Filter {
-  readonly kind: "flower" | "matchall" | "fw" | (string & {});
+  readonly kind: "flower" | "matchall" | "fw" | "u32" | (string & {});
   /** Of the discipline or class "1:"; "ingress" or "egress" of a device with clsact. Default "root". */
   readonly parent?: string;
   /** Filters are tried from the lowest on. Default: before those that are there. */
@@ -244,6 +256,8 @@ export interface Filter {
   readonly protocol?: string | number;
   readonly handle?: number;
   readonly match?: FlowerMatch;
+  /** Of u32: all of them have to fit. */
+  readonly keys?: readonly U32Key[];
   /** Of fw: the mark of packets that it takes. */
   readonly mark?: number;
   /** Where they go: "1:10". */
@@ -258,6 +272,7 @@ const FILTER_NAMES = [
   "protocol",
   "handle",
   "match",
+  "keys",
   "mark",
   "classId",
   "actions",
@@ -398,8 +413,9 @@ export function readFilter(payload: Uint8Array): Filter & { device: number; hand
     flower,
     matchall: all,
     fw: marked,
+    u32: words,
   } = attributes.read(payload.subarray(Tcmsg.size));
-  const told = flower ?? all ?? marked ?? {};
+  const told = flower ?? all ?? marked ?? words ?? {};
   const found = (told.actions ?? []).map(readAction).flatMap(({ known }) => known ?? []);
   const match = flower && matchOf(flower);
   return {
@@ -411,6 +427,7 @@ export function readFilter(payload: Uint8Array): Filter & { device: number; hand
     handle: header.tcm_handle,
     ...(match && Object.keys(match).length && { match }),
     ...(kind === "fw" && { mark: header.tcm_handle }),
+    ...(words?.keys && { keys: words.keys }),
     ...(told.classId !== undefined && { classId: told.classId }),
     ...(found.length && { actions: found }),
   };
@@ -437,8 +454,8 @@ export class Filters {
     const filters: Filter[] = [];
     for (const { payload } of messages) {
       const { device: _device, actions: done, ...filter } = readFilter(payload);
-      // What has no handle is the head of a list.
-      if (filter.handle === 0) continue;
+      // What has no handle is the head of a list; u32 tells of its tables, too.
+      if (filter.handle === 0 || (filter.kind === "u32" && !filter.keys)) continue;
       const withNames: FilterAction[] = [];
       for (const one of done ?? []) withNames.push(await nameDevice(one, nameOf));
       filters.push({ ...filter, ...(withNames.length && { actions: withNames }) });
@@ -457,6 +474,8 @@ export class Filters {
       ...(target !== undefined && { classId: target }),
       ...(given.length && { actions: given }),
     };
+    if (kind === "u32" ? !filter.keys : filter.keys)
+      throw new InvalidOptionError("keys", 'filters of the kind "u32" have them, and no others');
     if (kind !== "flower" && filter.match)
       throw new InvalidOptionError("match", 'only filters of the kind "flower" have one');
     const value = {
@@ -464,6 +483,7 @@ export class Filters {
       ...(kind === "flower" && { flower: { ...flowerValue(match, etherType), ...common } }),
       ...(kind === "matchall" && { matchall: common }),
       ...(kind === "fw" && { fw: common }),
+      ...(kind === "u32" && { u32: { ...common, keys: filter.keys ?? [] } }),
     };
     const header = this.#header(index, filter, etherType, mark);
     const head = { type: RTM_NEWTFILTER, flags: NLM_F_CREATE | NLM_F_EXCL, header };

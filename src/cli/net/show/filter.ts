@@ -51,6 +51,22 @@ function actionText(action: FilterAction): string {
 
 const handleText = ({ handle = 0 }: Filter): string => `0x${handle.toString(16)}`;
 
+const word = (value: number): string => value.toString(16).padStart(8, "0");
+
+/** Handles of u32 are a table, a bucket and a number in it. */
+const u32Handle = (handle: number): string =>
+  `${(handle >>> 20).toString(16)}::${(handle & 0xfff).toString(16)}`;
+
+function u32Text({ handle = 0, classId, keys = [], actions = [] }: Filter): string {
+  const table = (handle >>> 20).toString(16);
+  const target = classId === undefined ? "" : `*flowid ${classId} `;
+  const lines = keys.map(
+    ({ value, mask, offsetBytes }) => `  match ${word(value)}/${word(mask)} at ${offsetBytes}\n`,
+  );
+  const done = actions.map((one, i) => `\taction order ${i + 1}: ${actionText(one)}\n`);
+  return `fh ${u32Handle(handle)} order ${handle & 0xfff} key ht ${table} bkt 0 ${target}not_in_hw \n${lines.join("")}${done.join("")}`;
+}
+
 /** @param asked whether a place was asked for: it goes without saying then */
 export function filterRecord(filter: Filter, asked: boolean): Record<string, unknown> {
   const { match } = filter;
@@ -62,7 +78,17 @@ export function filterRecord(filter: Filter, asked: boolean): Record<string, unk
     kind: filter.kind,
     chain: 0,
     options: {
-      ...(filter.kind === "fw" ? { mark: filter.mark } : { handle: filter.handle }),
+      ...(filter.kind === "fw" ? { mark: filter.mark } : {}),
+      ...(filter.kind === "u32"
+        ? { fh: u32Handle(filter.handle ?? 0) }
+        : { handle: filter.handle }),
+      ...(filter.keys && {
+        match: filter.keys.map(({ value, mask, offsetBytes }) => ({
+          value: value.toString(16),
+          mask: mask.toString(16),
+          off: offsetBytes,
+        })),
+      }),
       ...(filter.classId !== undefined && { classid: filter.classId }),
       ...(match && {
         keys: {
@@ -82,6 +108,7 @@ export function filterRecord(filter: Filter, asked: boolean): Record<string, unk
 export function filterText(filter: Filter, asked: boolean): string {
   const place = asked ? "" : `parent ${filter.parent} `;
   const head = `filter ${place}protocol ${filter.protocol} pref ${filter.priority} ${filter.kind} chain 0 `;
+  if (filter.kind === "u32") return head + u32Text(filter);
   const target = filter.classId === undefined ? "" : `classid ${filter.classId} `;
   const type = filter.protocol === "ip" ? "ipv4" : filter.protocol;
   const keys = [

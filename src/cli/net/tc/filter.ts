@@ -1,6 +1,6 @@
 // tc filter: which class a packet is of, and what is done with it.
 
-import type { Filter, FilterAction, FlowerMatch } from "../../../net/index.ts";
+import type { Filter, FilterAction, FlowerMatch, U32Key } from "../../../net/index.ts";
 import { PROTOCOLS } from "../../../net/nft/match.ts";
 import { show } from "../command.ts";
 import type { Command, Flags } from "../command.ts";
@@ -10,6 +10,7 @@ import { mac, number, prefix } from "../values.ts";
 import { unknownWord, WordError } from "../words.ts";
 import type { Words } from "../words.ts";
 import { handle } from "./handle.ts";
+import { readMatch } from "./u32.ts";
 
 export const filter = (words: Words, flags: Flags): Command =>
   verbOf(words, flags, { add, delete: remove, show: list, list, lst: list }, "show", "tc filter");
@@ -17,7 +18,7 @@ export const filter = (words: Words, flags: Flags): Command =>
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const SIDES = ["ingress", "egress"] as const;
-const KINDS = ["flower", "matchall", "fw"] as const;
+const KINDS = ["flower", "matchall", "fw", "u32"] as const;
 
 interface Place {
   device?: string;
@@ -96,6 +97,7 @@ function add(words: Words): Command {
   const place: Place = {};
   const match: Mutable<FlowerMatch> = {};
   const actions: FilterAction[] = [];
+  const keys: U32Key[] = [];
   let kind: (typeof KINDS)[number] | undefined;
   let classId: string | undefined;
   const own = {
@@ -113,7 +115,11 @@ function add(words: Words): Command {
     }
     kind = rest.oneOf(KINDS, "kind of filters");
     rest.parameters(
-      kind === "flower" ? { ...flowerWords(match), ...own } : own,
+      {
+        ...(kind === "flower" && flowerWords(match)),
+        ...(kind === "u32" && { match: (inside: Words) => void keys.push(...readMatch(inside)) }),
+        ...own,
+      },
       `parameter of ${kind}`,
     );
     return true;
@@ -123,6 +129,7 @@ function add(words: Words): Command {
     throw new WordError(`which kind of filters? there are ${KINDS.join(", ")}`);
   if (kind === "fw" && place.handle === undefined)
     throw new WordError('"handle" is missing: the mark of the packets');
+  if (kind === "u32" && !keys.length) throw new WordError('u32: "match" is missing');
   const spec: Filter = {
     kind,
     parent: place.parent ?? "root",
@@ -131,6 +138,7 @@ function add(words: Words): Command {
     ...(kind === "fw" && place.handle !== undefined && { mark: place.handle }),
     ...(kind !== "fw" && place.handle !== undefined && { handle: place.handle }),
     ...(Object.keys(match).length && { match }),
+    ...(kind === "u32" && { keys }),
     ...(classId !== undefined && { classId }),
     ...(actions.length && { actions }),
   };
