@@ -62,6 +62,8 @@ export const references = {
   tshark: "tshark",
   nginx: "nginx",
   iproute2: "ip",
+  nftables: "nft",
+  nftables: "nft",
   "redis-server": "redis-server",
   postgresql: "pg_createcluster",
   iperf3: "iperf3",

@@ -111,6 +111,17 @@ suite("what is left behind", () => {
   });
   after(() => kernel.halt());
 
+  test("a server closes with the sockets that it is one of", async () => {
+    const own = createSockets(await kernel.process(), { ownsProcess: true });
+    const server = own.net.createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    // An "error" without a listener would be uncaught.
+    const closed = once(server, "close");
+    await own[Symbol.asyncDispose]();
+    await closed;
+    assert.equal(server.listening, false);
+  });
+
   test("a server that is out of descriptors lets others wait, and loses nobody", async () => {
     const poor = await kernel.process({ uid: 1000 });
     const limit = Rlimit64.alloc();

@@ -120,9 +120,9 @@ suite("the package", () => {
     await run(project, program, "mkfs", "-t", "ext4", "-L", "root", "--size", "16M", "disk.img");
     await run(project, program, "mkdir", "disk.img:/etc");
     const readme = await readFile(join(installed, "README.md"), "utf8");
-    const [image = "", kernel = ""] = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(
-      ([, code]) => code ?? "",
-    );
+    const [image = "", kernel = "", network = ""] = [
+      ...readme.matchAll(/^```ts\n(.*?)^```$/gms),
+    ].map(([, code]) => code ?? "");
     await writeFile(join(project, "image.ts"), image);
     assert.match(
       await run(project, process.execPath, "image.ts"),
@@ -131,6 +131,8 @@ suite("the package", () => {
     assert.equal(await run(project, program, "cat", "disk.img:/etc/motd"), "written by Linux\n");
     await writeFile(join(project, "kernel.ts"), kernel);
     assert.match(await run(project, process.execPath, "kernel.ts"), /^\d+ \[/);
+    await writeFile(join(project, "network.ts"), network);
+    assert.equal(await run(project, process.execPath, "network.ts"), "served by Linux\n");
   });
 
   test("hijacks a program that knows nothing of it", async () => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { SocketClosedError, SocketError, ipEndpoint } from "../../../net/facade/index.ts";
 import type { Connection, Endpoint, Listener } from "../../../net/facade/index.ts";
+import { DisposedError } from "../../../syscall/errors.ts";
 import { listenArguments, toPort } from "./arguments.ts";
 import type { ListenArguments } from "./arguments.ts";
 import type { Context } from "./context.ts";
@@ -147,6 +148,11 @@ export class Server extends EventEmitter {
       return await listener.accept();
     } catch (error) {
       if (error instanceof SocketClosedError || this.#closing) return null;
+      if (error instanceof DisposedError) {
+        // Whoever disposes of the sockets has no more use for servers: they close.
+        this.close();
+        return null;
+      }
       if (!(error instanceof SocketError)) {
         process.nextTick(() => this.emit("error", error));
         return null;
