@@ -201,6 +201,8 @@ suite("liblinux fetch", () => {
     assert.equal(progress.code, 0);
     assert.match(progress.err, /4 MiB/);
     assert.equal(digest(readFileSync(join(web.root, "upload/a"))), digest(middle));
+    await succeeds("fetch", "-f", "-o", "-", "-T", join(web.root, "text"), `${base}/upload/`);
+    assert.equal(readFileSync(join(web.root, "upload/text"), "utf8"), "some text\n");
     const piped = await execute(
       process.execPath,
       [main, "fetch", "-T", "-", "-f", `${base}/upload/b`],

@@ -1,6 +1,7 @@
 // liblinux fetch: HTTP over a kernel's own TCP, with what other clients cannot tell or choose.
 
 import { appendFileSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 
 import { HttpClient } from "../http/index.ts";
 import type { HeaderInit, HttpResponse, RequestBody, RequestOptions } from "../http/index.ts";
@@ -11,7 +12,7 @@ import { EXIT, told } from "./fetch/failures.ts";
 import { parseResolve } from "./fetch/hosts.ts";
 import { FetchNetwork } from "./fetch/network.ts";
 import { reportOf } from "./fetch/report.ts";
-import { bodyFrom } from "./fetch/source.ts";
+import { bodyFrom, STDIN } from "./fetch/source.ts";
 import { Target } from "./fetch/target.ts";
 import { secondsToMs, toMbps, toMs, toNumber, toProbability } from "./fetch/units.ts";
 import { kernelChoice, parse, PROGRESS_OPTIONS, showsProgress } from "./options.ts";
@@ -23,6 +24,8 @@ const MAX_REDIRECTS = 100;
 const MIN_MTU = 576;
 const MAX_MTU = 65535;
 const FIRST_ERROR = 400;
+/** In place of a file's name. */
+const STDOUT = "-";
 
 const OPTIONS = {
   output: { type: "string", short: "o" },
@@ -67,7 +70,9 @@ const OPTIONS = {
 type Values = ReturnType<typeof parse<typeof OPTIONS>>["values"];
 
 export async function fetch(args: string[]): Promise<number> {
-  const { values, positionals: urls } = parse("fetch", args, OPTIONS);
+  const { values, positionals } = parse("fetch", args, OPTIONS);
+  const urls = positionals.map((url) => uploadUrl(url, values.upload));
+  if (values.output === STDOUT) delete values.output;
   if (!urls.length) throw new UsageError("fetch", "which URL?");
   for (const url of urls) checkUrl(url);
   if (values.output !== undefined && urls.length > 1)
@@ -96,6 +101,14 @@ export async function fetch(args: string[]): Promise<number> {
     if (error instanceof InvalidOptionError) throw new UsageError("fetch", error.message);
     throw told(error);
   }
+}
+
+/** A URL that ends with / is a directory's: the file keeps its name there. */
+function uploadUrl(text: string, upload: string | undefined): string {
+  const url = URL.parse(text);
+  if (!url?.pathname.endsWith("/") || upload === undefined || upload === STDIN) return text;
+  url.pathname += encodeURIComponent(basename(upload));
+  return url.href;
 }
 
 function checkUrl(text: string): void {

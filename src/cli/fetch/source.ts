@@ -7,7 +7,8 @@ import type { RequestBody } from "../../http/index.ts";
 import { FailedError, UsageError, withoutCall } from "../errors.ts";
 import { EXIT } from "./failures.ts";
 
-const STDIN = "-";
+/** In place of a file's name. */
+export const STDIN = "-";
 
 async function fileOrStdin(path: string): Promise<RequestBody> {
   if (path === STDIN) return process.stdin;

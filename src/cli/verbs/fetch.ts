@@ -18,7 +18,8 @@ captured, and the link made as bad as one likes. Connections are kept from one U
       "-X, --request METHOD": "default GET; HEAD with -I, POST with -d, PUT with -T",
       "-H, --header LINE": "'Name: value'; 'Name:' leaves one out; can be repeated",
       "-d, --data TEXT": "send this, or @FILE, or @- for standard input; repeated, with & between",
-      "-T, --upload FILE": "send this file, or - for standard input, by PUT",
+      "-T, --upload FILE":
+        "send this file, or - for standard input, by PUT; behind a / it keeps its name",
       "-u, --user NAME:PASSWORD": "log in (Basic)",
       "-i, --include": "the head of the response, too",
       "-I, --head": "the head only",
