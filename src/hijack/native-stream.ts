@@ -44,6 +44,9 @@ export interface NativeStream extends NativeHandle {
   finishWrite(request: NativeRequest, status: number): void;
   finishShutdown(request: NativeRequest, status: number): void;
 
+  /** How many calls of JavaScript's that write are under way: 0 where C++ writes by itself. */
+  readonly depth: number;
+
   isClosing(): boolean;
   onreadstart(): number;
   onreadstop(): number;
@@ -65,6 +68,17 @@ export interface NativeStream extends NativeHandle {
 
 type Method<R = unknown> = (this: unknown, ...args: unknown[]) => R;
 type StreamClass = new () => NativeStream;
+
+/** By which node:net writes, and ends. */
+const WRITES = [
+  "shutdown",
+  "writev",
+  "writeBuffer",
+  "writeAsciiString",
+  "writeLatin1String",
+  "writeUcs2String",
+  "writeUtf8String",
+];
 
 /** This version of Node is made otherwise. */
 export class UnsupportedNodeError extends Error {
@@ -91,7 +105,22 @@ function streamClass(): StreamClass {
   const binding = Reflect.get(process, "binding") as Method | undefined;
   const found = binding?.call(process, "js_stream") as { JSStream?: StreamClass } | undefined;
   if (!found?.JSStream) throw new UnsupportedNodeError("JSStream");
-  return found.JSStream;
+  class Stream extends found.JSStream {
+    override depth = 0;
+  }
+  for (const name of WRITES) {
+    const method: unknown = Reflect.get(found.JSStream.prototype as object, name);
+    if (typeof method !== "function") throw new UnsupportedNodeError(name);
+    Reflect.set(Stream.prototype, name, function write(this: Stream, ...args: unknown[]) {
+      this.depth++;
+      try {
+        return Reflect.apply(method, this, args) as unknown;
+      } finally {
+        this.depth--;
+      }
+    });
+  }
+  return Stream;
 }
 
 /** The handle of a net.Socket or net.Server. */

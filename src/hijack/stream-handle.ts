@@ -209,18 +209,12 @@ export class StreamHandle {
   }
 
   #give(read: Read): void {
-    try {
-      if (read) this.native.readBuffer(read);
-      else {
-        this.#ended = true;
-        this.native.emitEOF();
-      }
-    } catch (error) {
-      rethrow(error);
-    }
+    if (!read) this.#ended = true;
+    this.#tell(() => (read ? this.native.readBuffer(read) : this.native.emitEOF()));
   }
 
   async #write(request: NativeRequest, chunks: readonly Uint8Array[]): Promise<void> {
+    const { depth } = this.native;
     let status = 0;
     try {
       if (!this.#connection) throw new SocketClosedError();
@@ -228,10 +222,11 @@ export class StreamHandle {
     } catch (error) {
       status = uvNumber(codeOf(error));
     }
-    this.#finish(() => this.native.finishWrite(request, status));
+    this.#finish(depth, () => this.native.finishWrite(request, status));
   }
 
   async #shutdown(request: NativeRequest): Promise<void> {
+    const { depth } = this.native;
     let status = 0;
     try {
       await this.#connection?.end();
@@ -239,14 +234,20 @@ export class StreamHandle {
       // One that is over already need not be ended.
       if (codeOf(error) !== "ENOTCONN") status = uvNumber(codeOf(error));
     }
-    this.#finish(() => this.native.finishShutdown(request, status));
+    this.#finish(depth, () => this.native.finishShutdown(request, status));
   }
 
   /**
-   * In a turn of its own: promises settle even within the call of C++'s that asked for it, which does
-   * not bear to be told before it has returned.
+   * Promises settle even within the call that asked for it, which does not bear to be told before it has
+   * returned. Of JavaScript's it is known when it has; C++ is told in a turn of its own.
+   *
+   * @param depth of {@link NativeStream} when it was asked for
    */
-  #finish(tell: () => void): void {
+  #finish(depth: number, tell: () => void): void {
+    if (depth && !this.native.depth && !this.#untold) {
+      this.#tell(tell);
+      return;
+    }
     const told = Promise.withResolvers<void>();
     this.#untold = told.promise;
     setImmediate(() => {
@@ -254,6 +255,14 @@ export class StreamHandle {
       told.resolve();
       tell();
     });
+  }
+
+  #tell(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      rethrow(error);
+    }
   }
 
   // --- The end -------------------------------------------------------------------------------
