@@ -63,7 +63,6 @@ export const references = {
   nginx: "nginx",
   iproute2: "ip",
   nftables: "nft",
-  nftables: "nft",
   "redis-server": "redis-server",
   postgresql: "pg_createcluster",
   iperf3: "iperf3",
