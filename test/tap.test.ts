@@ -88,6 +88,8 @@ else
       await configuration.up("lo");
       await configuration.sysctl.set("net.ipv6.conf.eth0.accept_dad", 0);
       await configuration.up("eth0", `${KERNEL}/24`, `${KERNEL_6}/64`);
+      // The kernel may take a second to see that there is a carrier.
+      await configuration.settled("eth0");
       const process = await kernel.process();
       place = { host, tap, kernel, process, own: held.use(createSockets(process)) };
     });
@@ -209,10 +211,11 @@ else
       );
 
     test("a client in the kernel and the host's iperf3 -s, both ways", async (t) => {
-      await using programs = new AsyncDisposableStack();
-      programs.use(await place.host.start("iperf3", "-s", "--forceflush"));
       const remote = ipEndpoint(HOST, 5201);
       const measure = async (reverse: boolean, bytes: number) => {
+        // One for each: between two tests it listens anew, and refuses who comes at that moment.
+        await using programs = new AsyncDisposableStack();
+        programs.use(await place.host.start("iperf3", "-s", "-1", "--forceflush"));
         const { sockets } = place.own;
         const { ours, theirs } = await iperf3Client(sockets, remote, { bytes, reverse });
         // Who sends ends when all is sent, not when all has come.
