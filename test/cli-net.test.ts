@@ -366,7 +366,9 @@ suite("commands", () => {
     await assert.rejects(lab.run("ip -n nowhere link"), { code: "ENOENT" });
     await assert.rejects(lab.run("ip netns add far"), { code: "EEXIST" });
     await assert.rejects(lab.run("ping -c 1 -W 0.05 10.5.0.77"), /ETIMEDOUT|EHOSTUNREACH/);
-    await lab.run("ip netns del far");
+    await lab.run("ip -n far link add back type dummy; ip -n far link set back netns 1");
+    assert.match(await lab.run("-br link show back"), /^back +DOWN/);
+    await lab.run("link del back; ip netns del far");
     assert.equal(await lab.run("netns"), "");
   });
 

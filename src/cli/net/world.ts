@@ -63,6 +63,9 @@ export class Space implements AsyncDisposable {
   }
 }
 
+/** What iproute2 calls where the first process is: the number of that. */
+const FIRST = "1";
+
 export class World implements AsyncDisposable {
   readonly kernel: Kernel;
   readonly home: Space;
@@ -91,18 +94,14 @@ export class World implements AsyncDisposable {
 
   /** @throws {CommandError} if there is none of this name */
   space(name: string | undefined): Space {
-    const space = name === undefined ? this.home : this.#named.get(name);
+    const named = name === undefined ? undefined : this.#named.get(name);
+    const space = named ?? (name === undefined || name === FIRST ? this.home : undefined);
     if (space) return space;
     const all = this.names.length ? `there are ${this.names.join(", ")}` : "there are none yet";
     throw new CommandError(
       "ENOENT",
       `there is no network namespace "${name}": ${all}; ip netns add ${name} makes it`,
     );
-  }
-
-  /** The namespace that a process of ours is in: what `ip link set … netns` names. */
-  has(name: string): boolean {
-    return this.#named.has(name);
   }
 
   /** @throws {CommandError} EEXIST */

@@ -284,12 +284,10 @@ const KINDS: Readonly<Record<string, readonly [option: keyof LinkChanges | null,
   geneve: ["geneve", geneve],
 };
 
-export const KIND_NAMES: readonly string[] = Object.keys(KINDS);
-
 /** A kind with its parameters. @throws {WordError} that tells those that there are */
 export function readKind(words: Words, spec: Options, later: Later): string {
   const kind = words.take("a kind of links");
-  if (!Object.hasOwn(KINDS, kind)) throw unknownWord(kind, "kind of links", KIND_NAMES);
+  if (!Object.hasOwn(KINDS, kind)) throw unknownWord(kind, "kind of links", Object.keys(KINDS));
   const [option, readers] = KINDS[kind];
   const options: Options = {};
   later.options = options;

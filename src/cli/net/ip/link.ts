@@ -98,9 +98,8 @@ function add(words: Words): Command {
   return async (context) => {
     await resolve(context, spec, later);
     // The kernel makes it down and without a master; the rest is told to what is there then.
-    const { up, master, ...made } = asSpec(spec);
-    const made2 = await inNamespace(context, made, namespace);
-    await context.network.link.add({ ...made2, kind });
+    const { up, master, ...own } = asSpec(spec);
+    await context.network.link.add({ ...(await inNamespace(context, own, namespace)), kind });
     const rest: LinkChanges = {
       ...(master !== undefined && { master }),
       ...(up !== undefined && { up }),
@@ -128,7 +127,7 @@ async function inNamespace<T extends LinkChanges>(
   namespace: string | undefined,
 ): Promise<T> {
   if (namespace === undefined) return spec;
-  const { pid } = (namespace === "1" ? world.home : world.space(namespace)).process;
+  const { pid } = world.space(namespace).process;
   return { ...spec, namespace: { pid } };
 }
 

@@ -199,7 +199,7 @@ const HOOKS: readonly NftHook[] = [
 ];
 const TYPES = ["filter", "nat", "route"] as const;
 /** Names of priorities, and their numbers (linux/netfilter_ipv4.h). */
-export const PRIORITIES: Readonly<Record<string, number>> = {
+const PRIORITIES: Readonly<Record<string, number>> = {
   raw: -300,
   mangle: -150,
   dstnat: -100,

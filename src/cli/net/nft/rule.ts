@@ -17,7 +17,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Protocol = keyof typeof PROTOCOLS;
 
 /** What a rule says. */
-export interface RuleWords extends NftStatements {
+interface RuleWords extends NftStatements {
   readonly match?: NftMatch;
   readonly comment?: string;
 }
@@ -98,7 +98,7 @@ const address: Read<string> = (text) => {
   return text;
 };
 
-export function protocolNamed(text: string): Protocol | number {
+function protocolNamed(text: string): Protocol | number {
   const names = Object.keys(PROTOCOLS) as Protocol[];
   const found = names.find((one) => one === text.replace("ipv6-icmp", "icmpv6"));
   if (found !== undefined) return found;

@@ -2,7 +2,7 @@
 
 import { WordError } from "../words.ts";
 
-export interface Token {
+interface Token {
   readonly text: string;
   /** Whether it was in quotes: it is no word of the language then. */
   readonly quoted: boolean;
@@ -11,7 +11,7 @@ export interface Token {
 const TOKEN = /\s*(?:(\n)|#[^\n]*|"((?:[^"\\\n]|\\.)*)"|(!=|==|[{};,=!])|([^\s{};,="!#]+))/gy;
 
 /** Words and signs; the end of a line is a semicolon. @throws {WordError} */
-export function tokensOf(text: string): Token[] {
+function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];
   // Ends of lines count, other spaces do not.
   const lines = text.replaceAll(/[^\S\n]+/g, " ").replaceAll(" \n", "\n");

@@ -54,10 +54,10 @@ const TYPES = new Map<string | number, string>([
   [ARPHRD_VOID, "void"],
 ]);
 
-export const typeText = ({ type }: Link): string => TYPES.get(type) ?? `${type}`;
+const typeText = ({ type }: Link): string => TYPES.get(type) ?? `${type}`;
 
 /** "UP", "LOWERLAYERDOWN"… */
-export const stateText = ({ state = "unknown" }: Link): string =>
+const stateText = ({ state = "unknown" }: Link): string =>
   String(state).replaceAll("-", "").toUpperCase();
 
 /** The names between the angles. */
@@ -266,9 +266,7 @@ function detailsText(link: Link, all: readonly Link[]): string {
 
 /** One line, in columns: `ip -br link`. */
 export const briefText = (link: Link, rest: readonly string[]): string =>
-  `${nameText(link).padEnd(16)} ${briefState(link).padEnd(14)} ${rest.map((one) => `${one} `).join("")}\n`;
-
-export const briefState = (link: Link): string => stateText(link);
+  `${nameText(link).padEnd(16)} ${stateText(link).padEnd(14)} ${rest.map((one) => `${one} `).join("")}\n`;
 
 export const briefRecord = (link: Link): Record<string, unknown> => ({
   ...lowerRecord(link),
