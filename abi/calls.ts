@@ -276,12 +276,15 @@ function descriptor(constant: string, call: Call, args: readonly Argument[]): st
 }
 
 const LENGTH_NAME = /(len|siz|size|count|nbytes|msgsz)$/;
+/** A pointer to an offset in a file: one number, and the length behind it is of something else. */
+const OFFSET_TYPE = /\bloff_t\b/;
 
 /** A length follows its buffer, and is named so, where the kernel's prototypes have one. */
 function lengthsOf(call: string, args: readonly Argument[]): (readonly [number, number, number])[] {
   const lengths: (readonly [number, number, number])[] = [];
-  for (const [index, { kind }] of args.entries()) {
+  for (const [index, { kind, type }] of args.entries()) {
     const next = args[index + 1];
+    if (OFFSET_TYPE.test(type)) continue;
     if (!["in", "out", "inout"].includes(kind) || next?.kind !== "int") continue;
     const unit = lengthUnits[call]?.[next.name] ?? (LENGTH_NAME.test(next.name) ? 1 : 0);
     if (unit > 0) lengths.push([index, index + 1, unit]);

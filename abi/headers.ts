@@ -39,9 +39,14 @@ export function sourceFolder(): string {
     if (!existsSync(tarball)) throw new Error(`neither ${source} nor ${tarball} exists`);
     mkdirSync(parent, { recursive: true });
     const temporary = mkdtempSync(join(parent, "unpack-"));
-    run("tar", ["-xf", tarball, "-C", temporary]);
-    renameSync(join(temporary, NAME), source);
-    rmSync(temporary, { recursive: true });
+    try {
+      run("tar", ["-xf", tarball, "-C", temporary]);
+      renameSync(join(temporary, NAME), source);
+    } catch (error) {
+      if (!existsSync(join(source, "Makefile"))) throw error; // else another run was faster
+    } finally {
+      rmSync(temporary, { recursive: true });
+    }
   }
   return source;
 }

@@ -80,6 +80,23 @@ for (const { kind, shared } of memories) {
         { numRuns: 100 },
       ));
 
+    test("an offset in a file is eight bytes, however much is moved", async () => {
+      const [from, to] = [await scratch(init), await scratch(init)];
+      const bytes = Uint8Array.from({ length: 5000 }, (_, i) => i);
+      await init.write(from, bytes, bytes.length);
+      const [offset, there] = [1000n, 2000n].map((at) => new BigInt64Array([at]));
+      const raw = (one: BigInt64Array) => new Uint8Array(one.buffer);
+      assert.equal(await init.sendfile64(to, from, raw(offset), 3000), 3000);
+      assert.equal(offset[0], 4000n);
+      const copied = await init.copy_file_range(from, raw(offset), to, raw(there), 900, 0);
+      assert.deepEqual([copied, offset[0], there[0]], [900, 4900n, 2900n]);
+      const back = new Uint8Array(2900);
+      assert.equal(await init.pread64(to, back, back.length, 0), 2900);
+      assert.deepEqual(back.subarray(0, 2000), bytes.subarray(1000, 3000));
+      assert.deepEqual(back.subarray(2000), bytes.subarray(4000, 4900));
+      await Promise.all([init.close(from), init.close(to)]);
+    });
+
     test("vectors are gathered and scattered", () =>
       fc.assert(
         fc.asyncProperty(

@@ -316,7 +316,6 @@ const SENDFILE64: CallDescriptor = {
   nr: NR.sendfile64,
   name: "sendfile64",
   params: ["int", "int", "inout", "int"],
-  lengths: [[2, 3, 1]],
 };
 const SIGNALFD4: CallDescriptor = {
   nr: NR.signalfd4,
@@ -332,7 +331,6 @@ const SPLICE: CallDescriptor = {
   nr: NR.splice,
   name: "splice",
   params: ["int", "inout", "int", "inout", "int", "int"],
-  lengths: [[3, 4, 1]],
 };
 const READLINKAT: CallDescriptor = {
   nr: NR.readlinkat,
@@ -764,7 +762,6 @@ const COPY_FILE_RANGE: CallDescriptor = {
   nr: NR.copy_file_range,
   name: "copy_file_range",
   params: ["int", "inout", "int", "inout", "int", "int"],
-  lengths: [[3, 4, 1]],
 };
 const PREADV2: CallDescriptor = {
   nr: NR.preadv2,

@@ -28,8 +28,7 @@ export async function sendfile(args: Arguments, host: CallHost): Promise<Done> {
   const [offset] = itemsOf(args.at(2));
   let piece: Piece | null = null;
   if (offset && !isNull(args.at(2)) && offset.kind !== "ellipsis") {
-    // As long as what is asked for, as if that was read into it: the marshaller takes it for a buffer.
-    piece = await host.room.take(Math.max(8, args.size(3)));
+    piece = await host.room.take(8);
     piece.view.setBigInt64(0, BigInt(numberOf(offset)), true);
   }
   const { process } = host;
