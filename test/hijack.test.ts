@@ -436,13 +436,18 @@ suite("files below a prefix", { concurrency: 2 }, () => {
 });
 
 suite("threads and child processes", { concurrency: 2 }, () => {
-  for (const [children, thread, child] of [
-    ["refuse", "ERR_HIJACK_CHILD", "ERR_HIJACK_CHILD"],
-    ["own", "connected", "connected"],
+  for (const [children, thread, child, worker] of [
+    ["refuse", "ERR_HIJACK_CHILD", "ERR_HIJACK_CHILD", "ERR_HIJACK_CHILD"],
+    ["own", "connected", "connected", "ERR_HIJACK_CLUSTER"],
   ])
     test(`which are to ${children}`, async () => {
       const lines = await linesOf("children.ts", [], { config: { children } });
-      assert.deepEqual(lines, ["program connected", `thread ${thread}`, `process ${child}`]);
+      assert.deepEqual(lines, [
+        "program connected",
+        `thread ${thread}`,
+        `process ${child}`,
+        `worker ${worker}`,
+      ]);
     });
 });
 

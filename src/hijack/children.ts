@@ -1,6 +1,7 @@
 // Threads and child processes of a hijacked program, which load the hijack as well: `--import` is theirs,
 // too. A kernel is one thread's, so none of them can have the program's own.
 
+import cluster from "node:cluster";
 import dgram from "node:dgram";
 import dns from "node:dns";
 import { Server, Socket } from "node:net";
@@ -10,6 +11,7 @@ import { isMainThread } from "node:worker_threads";
 import { PARENT_VARIABLE } from "./config.ts";
 import type { HijackConfig } from "./config.ts";
 import { NodeInternals } from "./native-stream.ts";
+import { isOwn } from "./net.ts";
 import { replace } from "./replace.ts";
 
 /** A thread or child process has no network. */
@@ -78,6 +80,16 @@ export function refuseNetwork({ bypass, modules }: HijackConfig): void {
           const [{ path, host = "localhost", port }] = node.connectArguments(args);
           if (path || bypass.has(host, Number(port))) return original.apply(this, args);
           return refuse();
+        },
+    );
+    replace(
+      Server.prototype,
+      "listen",
+      (original) =>
+        function listen(this: unknown, ...args: unknown[]) {
+          // It would be its primary that listens.
+          if (cluster.isWorker && !isOwn(args[0])) refuse();
+          return original.apply(this, args);
         },
     );
     replace(

@@ -80,7 +80,7 @@ function hijackSockets(stack: Stack): void {
 }
 
 /** Whether a worker's listen() is no affair of its primary's, or none of the network's. */
-function isOwn(options: unknown): boolean {
+export function isOwn(options: unknown): boolean {
   if (typeof options === "string") return Number.isNaN(Number(options));
   if (typeof options !== "object" || options === null) return false;
   return Reflect.get(options, "exclusive") === true || Reflect.get(options, "path") !== undefined;
