@@ -1,6 +1,8 @@
 // liblinux net: what commands are understood as, what they do, and what is said when they cannot be.
 
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -182,6 +184,15 @@ const MISTAKES: readonly (readonly [line: string, problem: RegExp])[] = [
   ["conntrack -X", /"-X" is no option of conntrack/],
   ["ip link show eth0 eth1", /"eth1" is no word of ip link show/],
 ];
+
+/** A port that nobody uses. */
+async function freePort(): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  socket.close();
+  return port;
+}
 
 /** Commands in one network, and what they print. */
 class Lab {
@@ -620,6 +631,21 @@ suite("the command line", { concurrency: 2 }, () => {
       .map((one) => JSON.parse(one) as unknown[]);
     assert.equal((routes[0] as { gateway: string }).gateway, "10.0.2.2");
     assert.deepEqual(parameters, [{ "net.ipv4.ip_forward": "0" }]);
+  });
+
+  test("two of them reach each other by UDP", async () => {
+    const [here, there] = await Promise.all([freePort(), freePort()]);
+    const end = (own: number, other: number, script: string) =>
+      succeeds("net", "--udp", `127.0.0.1:${own}=127.0.0.1:${other}`, "-c", script);
+    const [, { text }] = await Promise.all([
+      end(here, there, "addr add 10.0.0.1/24 dev eth0; link set eth0 up; sleep 5"),
+      end(
+        there,
+        here,
+        "addr add 10.0.0.2/24 dev eth0; link set eth0 up; ping -c 20 -i 0.2 -W 1 10.0.0.1",
+      ),
+    ]);
+    assert.match(text, /^64 bytes from 10\.0\.0\.1: icmp_seq=\d+ ttl=64 time=/m);
   });
 
   test("on a terminal commands are asked for, completed, and go on after errors and interrupts", async () => {
