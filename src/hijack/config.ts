@@ -21,7 +21,7 @@ export class HijackConfigError extends Error {
   }
 }
 
-/** The back ends of interfaces; "" is none, an interface that has no carrier. */
+/** What is at the other end of an interface; of "none", nothing: it has no carrier. */
 const TYPES = ["nat", "tap", "stream", "udp", "websocket", "none"] as const;
 export type InterfaceType = (typeof TYPES)[number];
 

@@ -10,6 +10,7 @@ import type { HijackConfig, HijackInterface } from "./config.ts";
 import { HostPort, onHost } from "./host-side.ts";
 
 /** What the NAT gives to those behind it; see docs/links.md. */
+const NAT_NETWORK = "10.0.2.";
 const NAT_ADDRESS = "10.0.2.15";
 const NAT_PREFIX = 24;
 const NAT_GATEWAY = "10.0.2.2";
@@ -77,8 +78,10 @@ async function openLink(
 
 /** Behind the NAT nothing has to be said, and DHCP need not be asked for what is known. */
 function settingsOf(one: HijackInterface, settings: LklInterface): LklInterface {
-  if (one.type !== "nat" || one.dhcp || settings.ip !== undefined) return settings;
-  return { ...settings, ip: `${NAT_ADDRESS}/${NAT_PREFIX}`, gateway: NAT_GATEWAY };
+  if (one.type !== "nat" || one.dhcp) return settings;
+  const { ip = `${NAT_ADDRESS}/${NAT_PREFIX}`, gateway } = settings;
+  if (gateway !== undefined || !ip.startsWith(NAT_NETWORK)) return settings;
+  return { ...settings, ip, gateway: NAT_GATEWAY };
 }
 
 /**
