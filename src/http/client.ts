@@ -319,10 +319,7 @@ export class HttpClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new DisposedError("the HTTP client was disposed"));
     const all = [...this.#connections.values()].flatMap((kept) => Array.from(kept));
-    for (const connection of all) {
-      connection.close();
-      connection.line.destroy();
-    }
+    for (const connection of all) connection.destroy();
     await Promise.all(all.map(({ line }) => line.closed));
   }
 }

@@ -38,8 +38,8 @@ export interface HttpConnection {
   readonly free: boolean;
   /** @throws whatever ended it @throws the signal's reason */
   send(sending: Sending): Promise<Answer>;
-  /** Let requests end that are under way, and close. */
-  close(): void;
+  /** Break off what is under way, and close. */
+  destroy(): void;
 }
 
 /** Header fields of a request: the client's, unless the user has others or wants none. */

@@ -42,7 +42,6 @@ export class Http1Connection implements HttpConnection {
   readonly #agent: LineAgent;
   /** From the start on: it was made for a request. */
   #busy = true;
-  #closing = false;
 
   constructor(line: Line) {
     this.line = line;
@@ -50,7 +49,7 @@ export class Http1Connection implements HttpConnection {
   }
 
   get free(): boolean {
-    return !this.#busy && !this.#closing && this.line.usable;
+    return !this.#busy && this.line.usable;
   }
 
   async send({ plan, fields, onSent, signal }: Sending): Promise<Answer> {
@@ -75,7 +74,6 @@ export class Http1Connection implements HttpConnection {
     const closed = new Promise<void>((resolve) => {
       request.once("close", () => {
         this.#busy = false;
-        if (this.#closing) this.close();
         resolve();
       });
     });
@@ -83,7 +81,7 @@ export class Http1Connection implements HttpConnection {
     try {
       message = await this.#exchange(request, plan, count, signal);
     } catch (error) {
-      this.close();
+      this.destroy();
       throw error;
     }
     return {
@@ -122,9 +120,7 @@ export class Http1Connection implements HttpConnection {
     return answered;
   }
 
-  close(): void {
-    this.#closing = true;
-    if (this.#busy) return;
+  destroy(): void {
     this.#agent.destroy();
     this.line.destroy();
   }

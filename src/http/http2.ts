@@ -142,8 +142,8 @@ export class Http2Connection implements HttpConnection {
     };
   }
 
-  close(): void {
-    if (this.#session.destroyed) this.line.destroy();
-    else this.#session.close(() => this.line.destroy());
+  destroy(): void {
+    this.#session.destroy();
+    this.line.destroy();
   }
 }
