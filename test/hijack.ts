@@ -24,7 +24,7 @@ process.on("exit", () => rmSync(compiled, { recursive: true, force: true }));
 export const environment = {
   ...Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(LIBLINUX_HIJACK|NODE_OPTIONS|NODE_TEST_CONTEXT)/.test(name),
+      ([name]) => !/^(LIBLINUX_HIJACK|NODE_OPTIONS|NODE_TEST_CONTEXT|FORCE_COLOR)/.test(name),
     ),
   ),
   NODE_COMPILE_CACHE: compiled,
