@@ -154,6 +154,8 @@ const MISTAKES: readonly (readonly [line: string, problem: RegExp])[] = [
   ["tc filter add dev lo u32 match ip6 dst 10.0.0.1", /it is of the other family/],
   ["tc filter add dev lo u32 match u16 5 ff at 3", /at 3: it is a multiple of 2/],
   ["tc filter add dev lo matchall action mirred egress redirct dev lo", /did you mean "redirect"/],
+  ["tc filter add dev lo matchall action police rate 1mbit", /police: "burst" is missing/],
+  ["tc filter add dev lo matchall action police conform-exceed x", /"x" is no thing to do/],
   ["bridge vlan add dev v0 vid 5000", /vid "5000": it is a number from 1 to 4094/],
   ["bridge fdb add 02 dev v0", /"02" is no hardware address/],
   ["ss -Z", /"-Z" is no option of ss/],
@@ -342,7 +344,8 @@ suite("commands", () => {
       tc class add dev q0 parent 1: classid 1:10 hfsc rt m1 2mbit d 10ms m2 1mbit ls rate 1mbit
       tc filter add dev q0 parent 1: protocol ip prio 5 flower ip_proto tcp dst_ip 10.1.0.0/24 dst_port 80 classid 1:10
       tc qdisc add dev q0 clsact
-      tc filter add dev q0 egress matchall action mirred egress mirror dev lo`);
+      tc filter add dev q0 egress matchall action mirred egress mirror dev lo
+      tc filter add dev q0 ingress matchall action police rate 1mbit burst 32k`);
     const [, leaf] = await lab.lines("tc class show dev q0");
     assert.match(
       leaf,
@@ -358,6 +361,10 @@ suite("commands", () => {
     assert.match(
       await lab.run("tc filter show dev q0 egress"),
       /mirred \(Egress Mirror to device lo\)/,
+    );
+    assert.match(
+      await lab.run("tc filter show dev q0 ingress"),
+      /action order 1: police rate 1Mbit burst 32Kb action drop/,
     );
     await lab.run("link del q0");
   });

@@ -378,6 +378,44 @@ suite("filters", () => {
     for (const name of ["f0", "f1"]) await one.net.link.delete(name);
   });
 
+  test("let no more pass than a rate", async () => {
+    const [left, right] = await pair(kernel);
+    const input = { family: "ip", table: "t", chain: "input" } as const;
+    await right.net.nft
+      .batch()
+      .addTable("ip", "t")
+      .addChain({ family: "ip", table: "t", name: "input", hook: "input" })
+      .addRule({ ...input, match: { protocol: "udp" }, counter: true })
+      .commit();
+    const passed = async () => (await right.net.nft.rules(input))[0]?.counter?.packets ?? 0;
+    await right.net.qdisc.add("eth0", { kind: "clsact" });
+    const bound = { rateBytesPerSecond: 1000, burstBytes: 500 };
+    const filter: Filter = {
+      kind: "matchall",
+      parent: "ingress",
+      priority: 3,
+      actions: [{ police: bound }],
+    };
+    await right.net.filter.add("eth0", filter);
+    const [told] = await right.net.filter.list("eth0", "ingress");
+    const [action] = told?.actions ?? [];
+    assert.ok(typeof action === "object" && "police" in action);
+    matches(action.police, { ...bound, exceed: "drop" }, "police");
+    // Datagrams of 142 bytes each: three of them at once, and seven a second.
+    await sendDatagrams(left.process, "10.0.0.2", 30);
+    const some = await passed();
+    assert.ok(some >= 1 && some < 15, String(some));
+    assert.ok(told);
+    await right.net.filter.delete("eth0", told);
+    await sendDatagrams(left.process, "10.0.0.2", 30);
+    assert.equal(await passed(), some + 30);
+    const add = (police: Partial<typeof bound>) =>
+      right.net.filter.add("eth0", { ...filter, actions: [{ police: { ...bound, ...police } }] });
+    await assert.rejects(add({ rateBytesPerSecond: 0 }), { code: "ERR_INVALID_OPTION" });
+    await assert.rejects(add({ burstBytes: -1 }), { code: "ERR_INVALID_OPTION" });
+    await end(left, right);
+  });
+
   test("look at words of packets, wherever they are", async () => {
     const [left, right] = await pair(kernel);
     await right.net.qdisc.add("eth0", { kind: "clsact" });

@@ -70,6 +70,8 @@ import {
 import { TcGact, TcMirred, TcSkbedit, Tcmsg } from "../abi/structs/netlink.ts";
 import { InvalidOptionError } from "../machine/errors.ts";
 import { forIpv6, formatIp, ip, ipOf, mac, networkOf, parsePrefix } from "./address.ts";
+import { police } from "./filter-police.ts";
+import type { Police } from "./filter-police.ts";
 import { u32Keys } from "./filter-u32.ts";
 import type { U32Key } from "./filter-u32.ts";
 import { IFNAMSIZ } from "./link-kinds.ts";
@@ -145,6 +147,7 @@ const action = new AttributeSet(
     type: TCA_ACT_OPTIONS,
     cases: {
       gact: ["gact", new AttributeSet({ parameters: [TCA_GACT_PARMS, gact] })],
+      police: ["police", police],
       mirred: ["mirred", new AttributeSet({ parameters: [TCA_MIRRED_PARMS, mirred] })],
       skbedit: [
         "skbedit",
@@ -169,6 +172,8 @@ export type FilterAction =
   /** A copy of it does. */
   | { readonly mirror: Device; readonly ingress?: boolean }
   | { readonly mark: number }
+  /** What is more than a rate is dropped. */
+  | { readonly police: Police }
   /** The class of a discipline: "1:10". */
   | { readonly priority: string };
 
@@ -386,7 +391,8 @@ function etherTypeOf({ protocol, match }: Filter): number {
 const swapped = (value: number): number => ((value & 0xff) << 8) | (value >>> 8);
 
 function readAction(raw: RawAction): { known?: FilterAction; device?: number } {
-  const { gact: verdict, mirred: sent, skbedit: edited } = raw;
+  const { gact: verdict, mirred: sent, skbedit: edited, police: bounded } = raw;
+  if (bounded) return { known: { police: bounded } };
   if (verdict?.parameters)
     return { known: verdict.parameters.action === TC_ACT_SHOT ? "drop" : "pass" };
   if (sent?.parameters) {
@@ -541,6 +547,7 @@ export class Filters {
       };
       return { kind: "mirred", mirred: { parameters } };
     }
+    if (typeof one === "object" && "police" in one) return { kind: "police", police: one.police };
     const parameters = { action: TC_ACT_PIPE };
     if (typeof one === "object" && "mark" in one)
       return { kind: "skbedit", skbedit: { parameters, mark: one.mark } };

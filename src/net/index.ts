@@ -4,6 +4,7 @@ export type { Connection, ConnectionEvent, ConnectionTuple } from "./conntrack.t
 export { DhcpLease, DhcpRefusedError } from "./dhcp.ts";
 export type { DhcpOptions } from "./dhcp.ts";
 export type { DeviceChannels, DeviceDriver, DeviceFeature, DeviceLink } from "./ethtool.ts";
+export type { Police } from "./filter-police.ts";
 export type { U32Key } from "./filter-u32.ts";
 export type { Filter, FilterAction, FlowerMatch } from "./filter.ts";
 export type { AddressFlag, AddressSpec, InterfaceAddress } from "./interface-address.ts";

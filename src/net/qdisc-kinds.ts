@@ -85,9 +85,7 @@ import {
   TCA_TBF_PRATE64,
   TCA_TBF_RATE64,
   TC_HTB_PROTOVER,
-  TC_LINKLAYER_ETHERNET,
 } from "../abi/constants/pkt_sched.ts";
-import type { TcRatespec } from "../abi/structs/netlink.ts";
 import {
   TcFifoQopt,
   TcHtbGlob,
@@ -122,11 +120,9 @@ import { fromProbability, toProbability } from "./probability.ts";
 import { ets, etsClass } from "./qdisc-ets.ts";
 import { hfsc, hfscClass } from "./qdisc-hfsc.ts";
 import { red } from "./qdisc-red.ts";
+import { bytesOf, setRate, ticksOf } from "./token-bucket.ts";
 
 const MAX_U32 = 0xffffffff;
-/** A tick of the packet scheduler is 2⁶ ns (PSCHED_SHIFT, include/net/pkt_sched.h). */
-const TICK_NS = 64;
-const NS = 1e9;
 const NS_PER_MS = 1e6;
 const US_PER_MS = 1000;
 
@@ -431,22 +427,6 @@ const netem: Codec<NetemOptions> = {
 };
 
 // --- tbf and htb: token buckets ------------------------------------------------------------------
-
-/** How long so many bytes take, in ticks. */
-function ticksOf(bytes: number, bytesPerSecond: number): number {
-  return Math.min(MAX_U32, Math.ceil((bytes / bytesPerSecond) * (NS / TICK_NS)));
-}
-
-function bytesOf(ticks: number, bytesPerSecond: number): number {
-  return Math.round((ticks * TICK_NS * bytesPerSecond) / NS);
-}
-
-function setRate(raw: TcRatespec, bytesPerSecond: number, option: string): void {
-  whole(bytesPerSecond, 1, Number.MAX_SAFE_INTEGER, option);
-  raw.rate = Math.min(bytesPerSecond, MAX_U32);
-  // Otherwise the kernel wants tables, which it only looks at.
-  raw.linklayer = TC_LINKLAYER_ETHERNET;
-}
 
 /** Not faster than so much (tc-tbf(8)). */
 export interface TbfOptions {

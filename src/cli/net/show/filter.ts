@@ -1,6 +1,7 @@
 // Filters as `tc filter` shows them.
 
 import type { Filter, FilterAction, FlowerMatch } from "../../../net/index.ts";
+import { rateText, sizeText } from "./text.ts";
 
 const MATCH_WORDS: readonly (readonly [key: keyof FlowerMatch, word: string])[] = [
   ["inputDevice", "indev"],
@@ -35,6 +36,15 @@ function actionRecord(action: FilterAction): Record<string, unknown> {
       control_action: { type: redirects ? "stolen" : "pipe" },
     };
   }
+  if ("police" in action) {
+    const { rateBytesPerSecond, burstBytes, exceed = "drop" } = action.police;
+    return {
+      kind: "police",
+      rate: rateBytesPerSecond,
+      burst: burstBytes,
+      control_action: { type: exceed },
+    };
+  }
   return { kind: "skbedit", ...action };
 }
 
@@ -44,6 +54,10 @@ function actionText(action: FilterAction): string {
     return `mirred (${action.ingress ? "Ingress" : "Egress"} Redirect to device ${action.redirect}) stolen`;
   if ("mirror" in action)
     return `mirred (${action.ingress ? "Ingress" : "Egress"} Mirror to device ${action.mirror}) pipe`;
+  if ("police" in action) {
+    const { rateBytesPerSecond, burstBytes, exceed = "drop" } = action.police;
+    return `police rate ${rateText(rateBytesPerSecond)} burst ${sizeText(burstBytes)} action ${exceed}`;
+  }
   return "mark" in action
     ? `skbedit  mark ${action.mark} pipe`
     : `skbedit  priority ${action.priority} pipe`;

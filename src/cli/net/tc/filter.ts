@@ -1,12 +1,12 @@
 // tc filter: which class a packet is of, and what is done with it.
 
-import type { Filter, FilterAction, FlowerMatch, U32Key } from "../../../net/index.ts";
+import type { Filter, FilterAction, FlowerMatch, Police, U32Key } from "../../../net/index.ts";
 import { PROTOCOLS } from "../../../net/nft/match.ts";
 import { show } from "../command.ts";
 import type { Command, Flags } from "../command.ts";
 import { device, needed, verbOf } from "../ip/verbs.ts";
 import { filterRecord, filterText } from "../show/filter.ts";
-import { mac, number, prefix } from "../values.ts";
+import { mac, number, prefix, rate, size } from "../values.ts";
 import { unknownWord, WordError } from "../words.ts";
 import type { Words } from "../words.ts";
 import { handle } from "./handle.ts";
@@ -79,7 +79,8 @@ function action(words: Words): FilterAction {
   if (VERDICTS.some((one) => one === words.next))
     return words.oneOf(VERDICTS, "action") === "drop" ? "drop" : "pass";
   if (words.accept("shot")) return "drop";
-  const kind = words.oneOf(["mirred", "skbedit", "drop", "pass"] as const, "action");
+  const kind = words.oneOf(["mirred", "skbedit", "police", "drop", "pass"] as const, "action");
+  if (kind === "police") return { police: police(words) };
   if (kind === "drop" || kind === "pass") return kind;
   if (kind === "skbedit") {
     const what = words.oneOf(["mark", "priority"] as const, "word of skbedit");
@@ -91,6 +92,30 @@ function action(words: Words): FilterAction {
   const target = device(words);
   const ingress = side === "ingress" ? { ingress: true } : {};
   return how === "redirect" ? { redirect: target, ...ingress } : { mirror: target, ...ingress };
+}
+
+/** `rate 1mbit burst 32k [drop|pass]`, or with conform-exceed. */
+function police(words: Words): Police {
+  const bound: Partial<Police> = {};
+  while (words.next !== undefined) {
+    if (words.accept("rate")) bound.rateBytesPerSecond = rate(words);
+    else if (words.accept("burst", "buffer", "maxburst")) bound.burstBytes = size(words);
+    else if (words.accept("conform-exceed", "drop", "pass", "ok")) bound.exceed = exceeding(words);
+    else break;
+  }
+  const { rateBytesPerSecond, burstBytes } = bound;
+  if (rateBytesPerSecond === undefined) throw new WordError('police: "rate" is missing');
+  if (burstBytes === undefined) throw new WordError('police: "burst" is missing');
+  return { ...bound, rateBytesPerSecond, burstBytes };
+}
+
+/** What becomes of what is too much; the word was passed. */
+function exceeding(words: Words): "drop" | "pass" {
+  const given = words.last === "conform-exceed" ? words.take("drop or pass") : words.last;
+  const [exceed = ""] = given.split("/");
+  if (exceed === "drop") return "drop";
+  if (exceed === "pass" || exceed === "ok") return "pass";
+  throw unknownWord(given, "thing to do with what is too much", ["drop", "pass"]);
 }
 
 function add(words: Words): Command {
