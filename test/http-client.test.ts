@@ -13,6 +13,8 @@ import type { Duplex } from "node:stream";
 import { after, before, suite, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
+import fc from "fast-check";
+
 import { HttpClient, HttpClientError } from "../src/http/index.ts";
 import type { HttpClientOptions, HttpPhase, RequestOptions } from "../src/http/index.ts";
 import type { Kernel } from "../src/index.ts";
@@ -353,6 +355,57 @@ suite("between two kernels", () => {
     assert.equal(await get("/once"), "ok");
     assert.equal(answers, 2);
     await own[Symbol.asyncDispose]();
+    await until(() => user.sockets.sockets.size === 0);
+  });
+
+  test("whatever a server says, there is a response or an error, and nothing is left", async () => {
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
+    const gzip = gzipSync("zipped ".repeat(100));
+    const wholes: readonly Buffer[] = [
+      Buffer.from(`${head}Content-Length: 5\r\n\r\nhello`),
+      Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`),
+      Buffer.concat([
+        Buffer.from(`${head}Content-Encoding: gzip\r\nContent-Length: ${gzip.length}\r\n\r\n`),
+        gzip,
+      ]),
+      // HTTP/2's: SETTINGS, its acknowledgement, HEADERS with :status 200, DATA.
+      Buffer.from("000000040000000000", "hex"),
+      Buffer.from("00000004000000000000000004010000000000000101040000000188", "hex"),
+      Buffer.from(
+        "0000000400000000000000000401000000000000010104000000018800000500010000000168656c6c6f",
+        "hex",
+      ),
+    ];
+    let next: Buffer = Buffer.of();
+    await using place = await serve({
+      emit: (_, socket) => {
+        const own = socket as Socket;
+        own.once("data", () => own.end(next));
+        return true;
+      },
+    });
+    const mutation = fc.record({ at: fc.nat(200), byte: fc.nat(255) });
+    const damage = fc.record({
+      whole: fc.nat(wholes.length - 1),
+      mutations: fc.array(mutation, { maxLength: 3 }),
+      keptBytes: fc.option(fc.nat(200)),
+    });
+    const property = fc.asyncProperty(damage, async ({ whole, mutations, keptBytes }) => {
+      next = Buffer.from(wholes[whole]).subarray(0, keptBytes ?? undefined);
+      for (const { at, byte } of mutations) if (next.length) next[at % next.length] = byte;
+      const version = whole < 3 ? "1.1" : "2";
+      await using own = client();
+      try {
+        const response = await own.request(place.at(), { version, decompress: true });
+        const text = await response.text();
+        // Undamaged and whole, it is what it is.
+        if (whole === 5 && !mutations.length && keptBytes === null) assert.equal(text, "hello");
+      } catch (error) {
+        assert.ok(error instanceof HttpClientError, String(error));
+        assert.ok(mutations.length || keptBytes !== null || [3, 4].includes(whole), error.message);
+      }
+    });
+    await fc.assert(property, { numRuns: 150, seed: 20_260_101 });
     await until(() => user.sockets.sockets.size === 0);
   });
 

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import { constants as os } from "node:os";
 import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
@@ -59,6 +60,28 @@ function bodyOf(stream: ClientHttp2Stream, gone: () => boolean): PassThrough {
   return body;
 }
 
+interface StreamWrapper {
+  doWrite?: (request: unknown, buffers: unknown) => number;
+}
+
+/**
+ * Node wraps streams that are not its own sockets. The wrapper takes one write at a time, and asserts
+ * that where nobody can catch it; but a session that ends by an error of the protocol may write twice.
+ * Then its last word is lost instead.
+ */
+function guard(session: ClientHttp2Session): void {
+  const wrapper = session.socket as StreamWrapper;
+  const write = wrapper.doWrite;
+  if (typeof write !== "function") return;
+  wrapper.doWrite = (request, buffers) => {
+    try {
+      return write(request, buffers);
+    } catch {
+      return -os.errno.EPIPE;
+    }
+  };
+}
+
 export class Http2Connection implements HttpConnection {
   readonly line: Line;
   readonly #session: ClientHttp2Session;
@@ -75,6 +98,7 @@ export class Http2Connection implements HttpConnection {
         maxHeaderListSize: MAX_HEAD_BYTES,
       },
     });
+    guard(this.#session);
     this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     this.#session.on("error", (error) => (this.#failure ??= error));
     this.#session.on("goaway", (code) => {
