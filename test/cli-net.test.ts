@@ -566,6 +566,7 @@ suite("the command line", { concurrency: 2 }, () => {
       lkl("bad.json", { interfaces: 5 }),
       "addr",
     );
+    assert.match((await succeeds("net", "help")).text, /^ {2}tc \[-j\] .*\n?.* traffic control/m);
     await succeeds("net", "--dry-run", "-c", "ip link add x type dummy");
   });
 

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { UsageError } from "./errors.ts";
 import { Interruptible } from "./interrupt.ts";
 import type { Command, Context } from "./net/command.ts";
-import { COMMAND_NAMES, parseLine } from "./net/commands.ts";
+import { COMMAND_NAMES, helpText, parseLine } from "./net/commands.ts";
 import { LineError } from "./net/errors.ts";
 import { objectNamed } from "./net/ip/index.ts";
 import { linesOf } from "./net/lines.ts";
@@ -25,6 +25,10 @@ interface Understood {
 }
 
 export async function net(args: string[]): Promise<number> {
+  if (args.length === 1 && args[0] === "help") {
+    await write(helpText());
+    return 0;
+  }
   const { own, rest } = apart(args);
   const { values, positionals } = parse("net", own, {
     ...KERNEL_OPTIONS,

@@ -86,7 +86,7 @@ const COMMANDS: Readonly<Record<string, Known>> = {
     usage: "nameserver [ADDRESS...]",
     about: "who is asked for names",
   },
-  nslookup: { parse: resolve, usage: "nslookup NAME...", about: "the same" },
+  nslookup: { parse: resolve, usage: "nslookup NAME...", about: "the same as resolve" },
   echo: { parse: echo, usage: "echo TEXT...", about: "print it" },
   sleep: { parse: sleep, usage: "sleep SECONDS", about: "wait" },
 };
@@ -94,10 +94,16 @@ const COMMANDS: Readonly<Record<string, Known>> = {
 /** Names of commands, and what may stand in their place. */
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
 
-/** Usage and what they do. */
-export const COMMAND_HELP: readonly (readonly [usage: string, about: string])[] = Object.values(
-  COMMANDS,
-).map(({ usage, about }) => [usage, about]);
+const USAGE_WIDTH = 40;
+
+/** The commands, each on a line. */
+export function helpText(): string {
+  const lines = Object.values(COMMANDS).map(({ usage, about }) => {
+    const own = usage.length > USAGE_WIDTH ? `\n${" ".repeat(USAGE_WIDTH + 2)}` : "";
+    return `  ${usage.padEnd(USAGE_WIDTH)}${own} ${about}\n`;
+  });
+  return `${lines.join("")}  ${"exit".padEnd(USAGE_WIDTH)} leave; so does the end of the input\n`;
+}
 
 /** Understand a command. Objects of ip stand for themselves, as in `ip -batch`. @throws {WordError} */
 export function parseWords(words: Words): Command {

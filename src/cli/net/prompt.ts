@@ -5,7 +5,7 @@ import { printable, write } from "../output.ts";
 import { Terminal } from "../shell/terminal.ts";
 import { wordsOf } from "../shell/words.ts";
 import type { Context } from "./command.ts";
-import { COMMAND_HELP, parseLine } from "./commands.ts";
+import { helpText, parseLine } from "./commands.ts";
 import { expectedAfter } from "./complete.ts";
 import { explained } from "./errors.ts";
 import { linesOf } from "./lines.ts";
@@ -49,17 +49,6 @@ async function execute(text: string, context: (signal: AbortSignal) => Context):
     const problem = error instanceof WordError ? error.problem : explained(error, text);
     process.stderr.write(`${printable(problem.replaceAll("\n", " "))}\n`);
   }
-}
-
-const USAGE_WIDTH = 40;
-
-/** The commands, each on a line. */
-export function helpText(): string {
-  const lines = COMMAND_HELP.map(([usage, about]) => {
-    const own = usage.length > USAGE_WIDTH ? `\n${" ".repeat(USAGE_WIDTH + 2)}` : "";
-    return `  ${usage.padEnd(USAGE_WIDTH)}${own} ${about}\n`;
-  });
-  return `${lines.join("")}  ${"exit".padEnd(USAGE_WIDTH)} leave; so does the end of the input\n`;
 }
 
 /** For readline: candidates for the last word. */

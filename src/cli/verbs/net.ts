@@ -15,8 +15,8 @@ stands; on a terminal it asks for them. All of it is gone when it ends.
 
 Commands are ip (link, addr, route, rule, neigh, nexthop, netns, monitor; "ip" can be left out), tc, ss,
 bridge, nft, ethtool, sysctl, wg, conntrack, dhcp, nameserver, ping, resolve, sleep, echo, with the words
-and abbreviations of the programs of these names. A script that cannot be understood is refused before
-anything is done. The first command that fails ends it.`,
+and abbreviations of the programs of these names; \`liblinux net help\` tells more. A script that cannot
+be understood is refused before anything is done. The first command that fails ends it.`,
     options: {
       "-c, --command TEXT": "commands, with semicolons between them; can be repeated",
       "--force": "go on after a command that failed",
