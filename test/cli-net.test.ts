@@ -646,11 +646,11 @@ suite("the command line", { concurrency: 2 }, () => {
     const end = (own: number, other: number, script: string) =>
       succeeds("net", "--udp", `127.0.0.1:${own}=127.0.0.1:${other}`, "-c", script);
     const [, { text }] = await Promise.all([
-      end(here, there, "addr add 10.0.0.1/24 dev eth0; link set eth0 up; sleep 5"),
+      end(here, there, "addr add 10.0.0.1/24 dev eth0; link set eth0 up; sleep 6"),
       end(
         there,
         here,
-        "addr add 10.0.0.2/24 dev eth0; link set eth0 up; ping -c 20 -i 0.2 -W 1 10.0.0.1",
+        "addr add 10.0.0.2/24 dev eth0; link set eth0 up; ping -c 25 -i 0.2 -W 1 10.0.0.1",
       ),
     ]);
     assert.match(text, /^64 bytes from 10\.0\.0\.1: icmp_seq=\d+ ttl=64 time=/m);
