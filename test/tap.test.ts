@@ -143,8 +143,9 @@ else
           [KERNEL_6],
           [KERNEL_6, "-s", "20000"],
         ]) {
-          const said = await place.host.run("ping", "-c3", "-i0.01", "-W5", ...more, address);
-          assert.match(said, /3 packets transmitted, 3 received, 0% packet loss/);
+          // Until three are answered: with -w it does not count on the last answer to be quick.
+          const said = await place.host.run("ping", "-c3", "-i0.05", "-w20", ...more, address);
+          assert.match(said, / ([3-9]|\d\d+) received, /);
         }
         const nobody = "10.9.0.77";
         await assert.rejects(place.host.run("ping", "-c1", "-W1", nobody), {
