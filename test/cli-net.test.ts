@@ -83,6 +83,25 @@ suite("words", () => {
     );
   });
 
+  test("so is any text in nft's language", () => {
+    const vocabulary = [
+      "add list rule chain table set map element inet f c tcp dport { } ; , = @s 80 accept type filter",
+      "hook input priority 0 policy drop elements flags interval 10.0.0.0/8 : jump verdict limit rate",
+      "10/second log prefix counter ruleset != ct state new meta mark ip saddr comment # \" ' \\ \n",
+    ].flatMap((words) => words.split(" "));
+    const words = fc.array(fc.constantFrom(...vocabulary), { maxLength: 25 });
+    fc.assert(
+      fc.property(words, (some) => {
+        try {
+          for (const line of linesOf(`nft ${some.join(" ")}`, "x")) parseLine(line);
+        } catch (error) {
+          assert.ok(error instanceof WordError, String(error));
+        }
+      }),
+      { numRuns: 4000, seed: 7 },
+    );
+  });
+
   test("mistakes are named, with what may stand there", () => {
     for (const [line, problem] of MISTAKES)
       assert.throws(
