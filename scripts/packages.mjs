@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The Debian packages that tasks need, each with a file or command whose presence shows that it is there.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter } from "node:path";
 
 /** @typedef {Readonly<Record<string, string>>} Packages package name → command, or absolute path */
@@ -100,9 +100,26 @@ export function installPackages(packages, say) {
   }
   say(`installing Debian packages: ${names}`);
   apt("update", "-qq");
-  apt("install", "-qq", "--yes", "--no-install-recommends", ...missing);
+  withoutServices(() => apt("install", "-qq", "--yes", "--no-install-recommends", ...missing));
   const still = missingPackages(packages);
   if (still.length > 0) throw new Error(`apt-get left missing: ${still.join(" ")}`);
+}
+
+/** Whether Debian's packages may start what they install: see invoke-rc.d(8). */
+const SERVICE_POLICY = "/usr/sbin/policy-rc.d";
+
+/**
+ * Tests run servers of their own: none is to listen on this machine for having been installed.
+ * @param {() => void} install
+ */
+function withoutServices(install) {
+  if (existsSync(SERVICE_POLICY)) return install();
+  writeFileSync(SERVICE_POLICY, "#!/bin/sh\nexit 101 # forbidden\n", { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    rmSync(SERVICE_POLICY);
+  }
 }
 
 /** @param {string[]} args */
