@@ -1,5 +1,6 @@
 // Time as the kernel sees it: the wall clock, or one that the application owns.
 
+import { setHold } from "./hold.ts";
 import { turn } from "./turn.ts";
 
 /** A machine's one-shot timer. */
@@ -40,14 +41,6 @@ const MS = 1e6;
 const NEAR_NS = 1.2 * MS;
 
 type Timeout = ReturnType<typeof setTimeout>;
-/** Node's timers can stop holding the process; a browser's are numbers. */
-const setHold = (timeout: Timeout, holds: boolean) => {
-  const object: unknown = timeout;
-  if (typeof object !== "object" || object === null || !("unref" in object)) return;
-  const timer = object as { ref(): void; unref(): void };
-  if (holds) timer.ref();
-  else timer.unref();
-};
 
 /**
  * Sets a timeout only when the machine pauses with a deadline before the one that is set

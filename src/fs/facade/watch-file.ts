@@ -1,6 +1,7 @@
 // Changes of a file's status, by looking at it again and again: fs.watchFile().
 
 import { errno } from "../../abi/errno.ts";
+import { setHold } from "../../machine/hold.ts";
 import type { Name, PathLike } from "./arguments.ts";
 import { toBag, toFunction, toInteger, toName } from "./arguments.ts";
 import { Emitter } from "./emitter.ts";
@@ -89,22 +90,15 @@ export class StatWatcher extends Emitter {
 
   /** Keep the runtime from ending as long as it watches. */
   ref(): this {
-    holding(this.#timer)?.ref();
+    setHold(this.#timer, true);
     return this;
   }
 
   /** Let the runtime end. */
   unref(): this {
-    holding(this.#timer)?.unref();
+    setHold(this.#timer, false);
     return this;
   }
-}
-
-/** Node's timers can stop holding the process; a page's are numbers. */
-function holding(timer: unknown): { ref(): void; unref(): void } | undefined {
-  return typeof timer === "object" && timer !== null && "unref" in timer
-    ? (timer as { ref(): void; unref(): void })
-    : undefined;
 }
 
 /** The files that an fs object looks at. */

@@ -3,6 +3,7 @@
 // Invariants: a connection is in #connections from its first segment until it is forgotten; there are at
 // most MAX_CONNECTIONS. A timer runs while there are any.
 
+import { setHold } from "../../machine/hold.ts";
 import type { Frame } from "../frame.ts";
 import type { Address } from "./address.ts";
 import { Blocks } from "./blocks.ts";
@@ -63,9 +64,13 @@ export class Connections implements TcpHost {
     const ports = { port: other.port, guestPort: guest.port };
     const connection = new TcpConnection(this, key, route, ports, quoted);
     this.#connections.set(key, connection);
-    this.#keepAlive ??= setInterval(() => {
-      for (const one of this.#connections.values()) one.probe();
-    }, this.#host.keepAliveMs);
+    if (this.#keepAlive === undefined) {
+      this.#keepAlive = setInterval(() => {
+        for (const one of this.#connections.values()) one.probe();
+      }, this.#host.keepAliveMs);
+      // The connections' own sockets hold a program, if anything does.
+      setHold(this.#keepAlive, false);
+    }
     return connection;
   }
 

@@ -5,6 +5,7 @@
 // Invariant: #flows has at most MAX_FLOWS entries, the one that was used least recently first; a flow that
 // is taken out is closed.
 
+import { setHold } from "../../machine/hold.ts";
 import type { End, Place } from "./plan.ts";
 import type { HostDatagrams, HostFailure, HostSockets } from "./sockets.ts";
 
@@ -72,7 +73,10 @@ export class Flows {
       if (this.#flows.size <= MAX_FLOWS) break;
       this.#end(oldest);
     }
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
+    if (this.#timer === undefined) {
+      this.#timer = setInterval(() => this.#look(), LOOK_MS);
+      setHold(this.#timer, false);
+    }
     flow.socket.send(bytes, to.address, to.port, failed);
   }
 

@@ -20,6 +20,7 @@ import {
 } from "../../abi/constants/packet.ts";
 import { VIRTIO_NET_HDR_GSO_NONE, VIRTIO_NET_HDR_GSO_UDP_L4 } from "../../abi/constants/virtio.ts";
 import { InvalidOptionError } from "../../machine/errors.ts";
+import { setHold } from "../../machine/hold.ts";
 import { LinkError } from "../errors.ts";
 import type { Frame } from "../frame.ts";
 import { parseMac } from "../mac.ts";
@@ -415,7 +416,7 @@ export class HostNat extends Uplink {
     say();
     if (this.#advertiser !== undefined) return;
     this.#advertiser = setInterval(say, ADVERTISE_MS);
-    letExit(this.#advertiser);
+    setHold(this.#advertiser, false);
   }
 
   /** Whether a packet is for the DHCP server, which answers it. */
@@ -474,9 +475,3 @@ const NOBODY = {
   ended(): void {},
   failed(): void {},
 };
-
-/** Let a program end although a timer runs, where a runtime can. */
-function letExit(timer: unknown): void {
-  if (typeof timer === "object" && timer !== null && "unref" in timer)
-    if (typeof timer.unref === "function") timer.unref();
-}
