@@ -248,6 +248,9 @@ suite("links", () => {
     await assert.rejects(network.link.add({ name: "m1", kind: "vlan", vlan: { id: 5 } }), {
       reason: "8021q: link not specified",
     });
+    await network.link.set("lo", { gsoMaxBytes: 524_280, gsoIpv4MaxBytes: 524_280 });
+    const { gsoMaxBytes, gsoIpv4MaxBytes } = await network.link.get("lo");
+    assert.deepEqual([gsoMaxBytes, gsoIpv4MaxBytes], [524_280, 524_280]);
     await assert.rejects(network.link.set("m0", { gsoMaxBytes: 5 }), {
       code: "ERANGE",
       attribute: "gsoMaxBytes",

@@ -21,6 +21,7 @@ import {
   IFLA_CARRIER_CHANGES,
   IFLA_GROUP,
   IFLA_GRO_MAX_SIZE,
+  IFLA_GSO_IPV4_MAX_SIZE,
   IFLA_GSO_MAX_SEGS,
   IFLA_GSO_MAX_SIZE,
   IFLA_IFALIAS,
@@ -198,6 +199,7 @@ export const linkAttributes = new AttributeSet({
   txQueues: [IFLA_NUM_TX_QUEUES, u32],
   rxQueues: [IFLA_NUM_RX_QUEUES, u32],
   gsoMaxBytes: [IFLA_GSO_MAX_SIZE, u32],
+  gsoIpv4MaxBytes: [IFLA_GSO_IPV4_MAX_SIZE, u32],
   gsoMaxSegments: [IFLA_GSO_MAX_SEGS, u32],
   groMaxBytes: [IFLA_GRO_MAX_SIZE, readOnlyU32],
   tsoMaxBytes: [IFLA_TSO_MAX_SIZE, readOnlyU32],
@@ -282,6 +284,8 @@ export interface LinkChanges extends Kinds {
   master?: Device | null;
   carrier?: boolean;
   gsoMaxBytes?: number;
+  /** Of IPv4 alone; setting `gsoMaxBytes` to at most 65536 sets this, too. */
+  gsoIpv4MaxBytes?: number;
   gsoMaxSegments?: number;
   inet6?: Value<typeof inet6>;
   /** Where it goes: from then on it is that namespace's. */
@@ -325,6 +329,7 @@ const SPEC: Readonly<Record<keyof LinkSpec, true>> = {
   master: true,
   carrier: true,
   gsoMaxBytes: true,
+  gsoIpv4MaxBytes: true,
   gsoMaxSegments: true,
   inet6: true,
   namespace: true,

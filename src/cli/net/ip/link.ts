@@ -55,6 +55,7 @@ function general(spec: Options, namespace: (name: string) => void) {
     master: put("master", device),
     nomaster: put("master", () => null),
     gso_max_size: put("gsoMaxBytes", (words) => number(words)),
+    gso_ipv4_max_size: put("gsoIpv4MaxBytes", (words) => number(words)),
     gso_max_segs: put("gsoMaxSegments", (words) => number(words)),
     netns: (words: Words) => namespace(words.take("a namespace's name")),
     addrgenmode: put("inet6", (words) => ({
