@@ -13,33 +13,17 @@ import { connect as connectTls } from "node:tls";
 import { readFile } from "../src/fs/index.ts";
 import { serveFtp } from "../src/ftp/index.ts";
 import type { FtpOptions, FtpServer } from "../src/ftp/index.ts";
-import type { Kernel } from "../src/index.ts";
 import { Cable, LinkError } from "../src/link/index.ts";
-import type { HostNat, Port } from "../src/link/index.ts";
+import type { HostNat } from "../src/link/index.ts";
 import { net } from "../src/net/index.ts";
-import { createSockets, hostNat } from "../src/platform/node/index.ts";
+import { hostNat } from "../src/platform/node/index.ts";
 import type { NodeSockets } from "../src/platform/node/index.ts";
-import { VirtioNet } from "../src/virtio/index.ts";
 import { Client, makeCertificate, mountNew, quiet, ROOT, succeed, USER } from "./ftp-support.ts";
 import type { Call, Certificate } from "./ftp-support.ts";
 import { noise, temporaryFolder } from "./images/native.ts";
-import { boot, rejection, until } from "./kernel.ts";
-
-interface Peer {
-  readonly kernel: Kernel;
-  readonly sockets: NodeSockets;
-}
-
-/** A kernel with addresses at a port of a link. */
-async function peer(port: Port, ...addresses: readonly string[]): Promise<Peer> {
-  const kernel = await boot({ image: "full", devices: [new VirtioNet({ port })] });
-  await using network = net(kernel);
-  // Nobody else has these addresses.
-  await network.sysctl.set("net.ipv6.conf.eth0.accept_dad", 0);
-  await network.up("lo");
-  await network.up("eth0", ...addresses);
-  return { kernel, sockets: createSockets(await kernel.process(), { ownsProcess: true }) };
-}
+import { rejection, until } from "./kernel.ts";
+import { peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 
 /** As clients of this machine: who is told of the end ends as well. TLS wants to do that itself. */
 const callBy =

@@ -17,34 +17,18 @@ import fc from "fast-check";
 
 import { HttpClient, HttpClientError } from "../src/http/index.ts";
 import type { HttpClientOptions, HttpPhase, RequestOptions } from "../src/http/index.ts";
-import type { Kernel } from "../src/index.ts";
 import { Cable } from "../src/link/index.ts";
-import type { HostNat, Port } from "../src/link/index.ts";
+import type { HostNat } from "../src/link/index.ts";
 import { net } from "../src/net/index.ts";
-import { createSockets, hostNat } from "../src/platform/node/index.ts";
-import type { NodeSockets } from "../src/platform/node/index.ts";
-import { VirtioNet } from "../src/virtio/index.ts";
+import { hostNat } from "../src/platform/node/index.ts";
 import { makeCertificate } from "./ftp-support.ts";
 import type { Certificate } from "./ftp-support.ts";
 import { noise, temporaryFolder } from "./images/native.ts";
-import { boot, rejection, until } from "./kernel.ts";
+import { rejection, until } from "./kernel.ts";
 import { nginx } from "./nginx.ts";
 import type { Nginx } from "./nginx.ts";
-
-interface Peer {
-  readonly kernel: Kernel;
-  readonly sockets: NodeSockets;
-}
-
-async function peer(port: Port, ...addresses: readonly string[]): Promise<Peer> {
-  const kernel = await boot({ image: "full", devices: [new VirtioNet({ port })] });
-  await using network = net(kernel);
-  // Nobody else has these addresses.
-  await network.sysctl.set("net.ipv6.conf.eth0.accept_dad", 0);
-  await network.up("lo");
-  await network.up("eth0", ...addresses);
-  return { kernel, sockets: createSockets(await kernel.process(), { ownsProcess: true }) };
-}
+import { peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 
 async function end({ kernel, sockets }: Peer): Promise<void> {
   await sockets[Symbol.asyncDispose]();
