@@ -119,6 +119,10 @@ suite("what is asked of a kernel that has a cable to nobody", () => {
       'device: there is no network interface "eth9"',
     );
     assert.equal(
+      await messageOf(network.route.add({ destination })),
+      'option "device": the route to 10.30.0.0/16 leads nowhere: name a device, a gateway or next hops',
+    );
+    assert.equal(
       await messageOf(network.route.get("203.0.113.1")),
       "ENETUNREACH: network is unreachable, find the route to 203.0.113.1",
     );

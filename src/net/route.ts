@@ -65,6 +65,7 @@ import {
 } from "../abi/constants/rtnetlink.ts";
 import { AF_INET, AF_INET6, AF_UNSPEC } from "../abi/constants/socket.ts";
 import { RtaCacheinfo, Rtmsg, Rtnexthop, Rtvia } from "../abi/structs/netlink.ts";
+import { InvalidOptionError } from "../machine/errors.ts";
 import { familyOf, formatIp, ip, networkOf, parseIp, parsePrefix } from "./address.ts";
 import type { IpPrefix } from "./address.ts";
 import { AttributeSet } from "./netlink/attributes.ts";
@@ -444,6 +445,16 @@ export class Routes {
     const link = device ?? zoneOf(gateway);
     const index =
       link === undefined ? undefined : await this.#session.indexOf(link, "device", options);
+    if (
+      header.rtm_type === RTN_UNICAST &&
+      !removing &&
+      (index ?? gateway ?? nextHopId) === undefined
+    )
+      if (!route.nextHops?.length)
+        throw new InvalidOptionError(
+          "device",
+          `the route to ${route.destination} leads nowhere: name a device, a gateway or next hops`,
+        );
     // What is listed of a next-hop object is that object's, not the route's.
     const own = nextHopId === undefined;
     return compose({ type, flags, header: header.bytes }, [
