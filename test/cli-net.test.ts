@@ -1,8 +1,6 @@
 // liblinux net: what commands are understood as, what they do, and what is said when they cannot be.
 
 import assert from "node:assert/strict";
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -18,6 +16,7 @@ import { nearest, WordError, Words } from "../src/cli/net/words.ts";
 import { World } from "../src/cli/net/world.ts";
 import { Kernel } from "../src/index.ts";
 import { execute, fails, main, succeeds, succeedsWith, top } from "./command.ts";
+import { freePort } from "./free-port.ts";
 import { temporaryFolder } from "./images/native.ts";
 import { connect, listen } from "./net-support.ts";
 import { typed } from "./terminal.ts";
@@ -205,15 +204,6 @@ const MISTAKES: readonly (readonly [line: string, problem: RegExp])[] = [
   ["conntrack -X", /"-X" is no option of conntrack/],
   ["ip link show eth0 eth1", /"eth1" is no word of ip link show/],
 ];
-
-/** A port that nobody uses. */
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return port;
-}
 
 /** Commands in one network, and what they print. */
 class Lab {

@@ -17,11 +17,12 @@ import { fetch } from "../src/cli/fetch.ts";
 import type { Timing } from "../src/http/index.ts";
 import type { TcpInfo } from "../src/net/index.ts";
 import { execute, fails, liblinux, main, succeeds, top } from "./command.ts";
+import { freePort } from "./free-port.ts";
 import { makeCertificate } from "./ftp-support.ts";
 import type { Certificate } from "./ftp-support.ts";
 import { noise, run, temporaryFolder } from "./images/native.ts";
 import { rejection, until } from "./kernel.ts";
-import { freePort, nginx } from "./nginx.ts";
+import { nginx } from "./nginx.ts";
 import type { Nginx } from "./nginx.ts";
 
 const BIG_BYTES = 100 << 20;
@@ -91,8 +92,8 @@ suite("liblinux fetch", () => {
     writeFileSync(join(web.root, "text"), "some text\n");
   });
   after(async () => {
-    await web[Symbol.asyncDispose]();
     broken.close();
+    await web[Symbol.asyncDispose]();
     folder[Symbol.dispose]();
   });
 

@@ -14,8 +14,9 @@ import { suite, test } from "node:test";
 
 import { Bypass } from "../src/hijack/bypass.ts";
 import { HijackConfigError, readConfig } from "../src/hijack/config.ts";
+import { freePort } from "./free-port.ts";
 import { makeCertificate } from "./ftp-support.ts";
-import { Hijacked, freePort, runHijacked } from "./hijack.ts";
+import { Hijacked, runHijacked } from "./hijack.ts";
 import type { HijackOptions } from "./hijack.ts";
 import { emptyImage, run, temporaryFolder } from "./images/native.ts";
 import { redisServer } from "./nat-servers.ts";

@@ -6,21 +6,13 @@ import { once } from "node:events";
 import { test } from "node:test";
 
 import { MulticastLink } from "../src/platform/node/index.ts";
+import { freePort } from "./free-port.ts";
 import { Host, Listener, connected, ethernet, pattern } from "./link-support.ts";
 import { until } from "./virtio-support.ts";
 
 const LOOPBACK = "127.0.0.1";
 const GROUP = "230.7.8.9";
 const MIB = 1 << 20;
-
-/** A port that nobody has. */
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, LOOPBACK);
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return port;
-}
 
 test("two kernels in one group, and nobody hears himself", async () => {
   const where = { group: GROUP, port: await freePort(), local: LOOPBACK };

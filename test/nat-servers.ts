@@ -5,10 +5,9 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, globSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 
+import { freePort } from "./free-port.ts";
 import { temporaryFolder } from "./images/native.ts";
 
 export const LOOPBACK = "127.0.0.1";
@@ -29,15 +28,6 @@ function ownFolder(): Disposable & { readonly path: string } {
   chmodSync(folder.path, 0o700);
   if (user.uid !== undefined) chownSync(folder.path, user.uid, user.gid);
   return folder;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, LOOPBACK);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Start a server, and wait until it says that it is ready. */

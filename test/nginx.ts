@@ -4,14 +4,17 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { freePort } from "./free-port.ts";
 
 /** Debian's user without rights. */
 const NOBODY = 65534;
 const BIG_FIELDS = 12;
 const BIG_FIELD_BYTES = 3000;
+const MAX_ATTEMPTS = 5;
 
 export interface Nginx extends AsyncDisposable {
   /** What is served; PUT below /upload/ writes to it. */
@@ -26,17 +29,6 @@ export interface Nginx extends AsyncDisposable {
   readonly oldPort: number;
   /** TLS that refuses everybody. */
   readonly refusingPort: number;
-}
-
-/** A port of loopback that nobody has now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function answers(port: number): Promise<boolean> {
@@ -119,41 +111,46 @@ export async function nginx(
 ): Promise<Nginx> {
   const root = join(folder, "root");
   for (const path of [root, join(root, "upload"), join(folder, "temp")]) mkdirSync(path);
-  const ports = {
-    port: await freePort(),
-    h2cPort: await freePort(),
-    tlsPort: await freePort(),
-    oldPort: await freePort(),
-    refusingPort: await freePort(),
-  };
   const file = join(folder, "nginx.conf");
-  writeFileSync(file, configuration(folder, ports, certificate, upstream));
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) {
-    chmodSync(folder, 0o755);
-    for (const name of ["", ...readdirSync(folder), "root/upload"])
-      chownSync(join(folder, name), NOBODY, NOBODY);
-    for (const name of [certificate.certFile, certificate.keyFile]) chmodSync(name, 0o644);
+  for (let attempt = 1; ; attempt++) {
+    const ports = {
+      port: await freePort(),
+      h2cPort: await freePort(),
+      tlsPort: await freePort(),
+      oldPort: await freePort(),
+      refusingPort: await freePort(),
+    };
+    writeFileSync(file, configuration(folder, ports, certificate, upstream));
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) {
+      chmodSync(folder, 0o755);
+      for (const name of ["", ...readdirSync(folder), "root/upload"])
+        chownSync(join(folder, name), NOBODY, NOBODY);
+      for (const name of [certificate.certFile, certificate.keyFile]) chmodSync(name, 0o644);
+    }
+    const child = spawn("nginx", ["-c", file, "-p", folder, "-e", join(folder, "error.log")], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin` },
+      ...(isRoot && { uid: NOBODY, gid: NOBODY }),
+    });
+    let said = "";
+    child.stderr.on("data", (part: Buffer) => (said += String(part)));
+    const ended = once(child, "close").then(() => "ended" as const);
+    let state: "ended" | "starting" | "answers" = "starting";
+    while (state === "starting")
+      if (await answers(ports.port)) state = "answers";
+      else state = await Promise.race([ended, sleep(20, "starting" as const)]);
+    if (state === "answers")
+      return {
+        root,
+        ...ports,
+        [Symbol.asyncDispose]: async () => {
+          child.kill("SIGTERM");
+          await ended;
+        },
+      };
+    // Somebody else may have taken a port meanwhile.
+    const taken = said.includes("Address already in use") && attempt < MAX_ATTEMPTS;
+    assert.ok(taken, `nginx ended: ${said}`);
   }
-  const child = spawn("nginx", ["-c", file, "-p", folder, "-e", join(folder, "error.log")], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin` },
-    ...(isRoot && { uid: NOBODY, gid: NOBODY }),
-  });
-  let said = "";
-  child.stderr.on("data", (part: Buffer) => (said += String(part)));
-  const ended = once(child, "exit");
-  while (!(await answers(ports.port))) {
-    const over = new Promise<"again">((resolve) => void setTimeout(resolve, 20, "again"));
-    const why = await Promise.race([ended, over]);
-    assert.equal(why, "again", `nginx ended: ${said}`);
-  }
-  return {
-    root,
-    ...ports,
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
 }
