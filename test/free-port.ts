@@ -9,6 +9,8 @@ const LOOPBACK = "127.0.0.1";
 /** Below those that systems give to whoever asks for any, so that no other test is given one meanwhile. */
 const FIRST_PORT = 10_000;
 const LAST_PORT = 32_767;
+/** Those of this process: they are not in use before somebody listens. */
+const given = new Set<number>();
 
 /** Whether nobody has a port, of TCP and of UDP. */
 async function isFree(port: number): Promise<boolean> {
@@ -24,6 +26,8 @@ async function isFree(port: number): Promise<boolean> {
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
 }
