@@ -30,7 +30,7 @@ const DATAGRAM_BYTES = 64;
 const AT_ONCE = 64;
 const DATAGRAMS = 20_000;
 const ROUNDS = 5;
-/** The goals: times the native loopback, and of what two copies allow. */
+/** Goals: times the native loopback, and of what two copies allow. */
 const NATIVE_RATIO = 3;
 const COPIES_SHARE = 0.7;
 /** Of a packet of IPv6 with a jumbo header, as far as the kernel goes. */

@@ -26,7 +26,7 @@ const DATAGRAM_BYTES = 64;
 const DATAGRAMS_AT_ONCE = 32;
 /** As the design allows the façade. */
 const FACADE_RATIO = 1.5;
-/** The goal, connections each second. */
+/** The goal, connections each second. */
 const CONNECTION_RATE = 30_000;
 const ROUNDS = 7;
 const CONNECTIONS = 5000;
