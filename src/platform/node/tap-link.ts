@@ -112,6 +112,12 @@ const NETNS_PROBLEMS: readonly (readonly [
     (netns) => `there is no network namespace "${netns}": ip netns add ${netns} makes it`,
   ],
   [
+    /make-rslave/,
+    "ENOTSUP",
+    (netns) =>
+      `"ip netns exec ${netns}" cannot mount a /sys of its own: the root directory is no mount, as in a chroot`,
+  ],
+  [
     /not permitted|Permission denied/,
     "EACCES",
     (netns) => `only root (CAP_SYS_ADMIN) may enter the network namespace "${netns}"`,
