@@ -8,7 +8,9 @@ import {
   AF_INET6,
   SOCK_DGRAM,
   SOCK_STREAM,
+  SOL_SOCKET,
   SOL_TCP,
+  SO_REUSEADDR,
 } from "../src/abi/constants/socket.ts";
 import { TCP_NODELAY } from "../src/abi/constants/tcp.ts";
 import type { Process } from "../src/index.ts";
@@ -43,13 +45,15 @@ export async function connection(owner: Process, host = "127.0.0.1"): Promise<[n
   const address = addressOf(host);
   const family = host.includes(":") ? AF_INET6 : AF_INET;
   const listener = await owner.socket(family, SOCK_STREAM, 0);
+  const yes = Uint8Array.of(1, 0, 0, 0);
+  // The last connection's end may still have the port, waiting for late segments.
+  await owner.setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, yes, 4);
   await owner.bind(listener, address, address.length);
   await owner.listen(listener, 1);
   const near = await owner.socket(family, SOCK_STREAM, 0);
   await owner.connect(near, address, address.length);
   const far = await owner.accept4(listener, null, null, 0);
   await owner.close(listener);
-  const yes = Uint8Array.of(1, 0, 0, 0);
   for (const fd of [near, far]) await owner.setsockopt(fd, SOL_TCP, TCP_NODELAY, yes, 4);
   return [near, far];
 }
