@@ -1,11 +1,13 @@
 // Compiles the C beside the benchmarks: for the machine's own kernel, and to WebAssembly.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 
 const folder = mkdtempSync(join(tmpdir(), "liblinux-bench-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 /** An executable from bench/native. */
 export function compileNative(name: string): string {
