@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), "liblinux-bench-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 /** An executable from bench/native. */
-export function compileNative(name: string): string {
+function compileNative(name: string): string {
   const program = join(folder, name);
   execFileSync("clang-22", ["-O2", "-o", program, join(import.meta.dirname, `native/${name}.c`)]);
   return program;
@@ -23,6 +23,13 @@ export function compileModule(name: string): WebAssembly.Module {
   const options = ["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry"];
   execFileSync("clang-22", [...options, "-o", file, source]);
   return new WebAssembly.Module(readFileSync(file));
+}
+
+/** What bench/native/net.c measures on the loopback of the machine's kernel: MB/s, and microseconds. */
+export function measureNativeLoopback(): { bulk: number; trip: number } {
+  const text = execFileSync(compileNative("net"), { encoding: "utf8" });
+  const of = (name: string) => Number(new RegExp(`${name} (.*)`).exec(text)?.[1]);
+  return { bulk: of("bulk"), trip: of("trip") };
 }
 
 /** What bench/native/kernel.c measures, in nanoseconds. */

@@ -1,6 +1,5 @@
 // TCP and UDP inside one kernel, by calls, beside the loopback of the machine's own kernel.
 
-import { execFileSync } from "node:child_process";
 import process from "node:process";
 
 import {
@@ -17,7 +16,7 @@ import type { Process } from "../src/index.ts";
 import { encodeEndpoint } from "../src/net/facade/endpoint.ts";
 import { ipEndpoint } from "../src/net/facade/index.ts";
 import type { net as network } from "../src/net/index.ts";
-import { compileNative } from "./compile.ts";
+import { measureNativeLoopback } from "./compile.ts";
 import { median } from "./measure.ts";
 import type { Row } from "./measure.ts";
 
@@ -163,13 +162,6 @@ async function datagrams(owner: Process): Promise<number> {
   return rate;
 }
 
-/** bench/native/net.c: bytes a second, and nanoseconds. */
-function native(): { bulk: number; trip: number } {
-  const text = execFileSync(compileNative("net"), { encoding: "utf8" });
-  const of = (name: string) => Number(new RegExp(`${name} (.*)`).exec(text)?.[1]);
-  return { bulk: of("bulk") * 1e6, trip: of("trip") * 1000 };
-}
-
 /** All of it in turns, so that what disturbs one disturbs the others. */
 export async function loopback(
   owner: Process,
@@ -182,9 +174,9 @@ export async function loopback(
     note(`${name} of the processor`, processorRate);
   };
   for (let round = 0; round < ROUNDS; round++) {
-    const own = native();
-    note("nativeBulk", own.bulk);
-    note("nativeTrip", own.trip);
+    const own = measureNativeLoopback();
+    note("nativeBulk", own.bulk * 1e6);
+    note("nativeTrip", own.trip * 1e3);
     noteBoth("copies", await twoCopies(owner));
     noteBoth("bulk", await bulk(owner));
     await configuration.link.set("lo", { gsoMaxBytes: BIG_TCP_BYTES });

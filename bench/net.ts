@@ -1,6 +1,5 @@
 // How fast is the network between kernels, and what do its links cost?
 
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -10,7 +9,7 @@ import { Cable, Capture, EmulatedLink, Switch } from "../src/link/index.ts";
 import type { Port } from "../src/link/index.ts";
 import { hostNat } from "../src/platform/node/index.ts";
 import { Host, connected } from "../test/link-support.ts";
-import { compileNative } from "./compile.ts";
+import { measureNativeLoopback } from "./compile.ts";
 import { median } from "./measure.ts";
 import type { Benchmark } from "./measure.ts";
 
@@ -29,13 +28,6 @@ function copyInMemory(): number {
   const start = performance.now();
   for (let done = 0; done < BULK_BYTES; done += CALL_BYTES) to.set(from, done % to.length);
   return BULK_BYTES / 1e3 / (performance.now() - start);
-}
-
-/** bench/native/net.c: MB/s, and microseconds. */
-function native(): { bulk: number; trip: number } {
-  const text = execFileSync(compileNative("net"), { encoding: "utf8" });
-  const of = (name: string) => Number(new RegExp(`${name} (.*)`).exec(text)?.[1]);
-  return { bulk: of("bulk"), trip: of("trip") };
 }
 
 /** A TCP connection from `a` to `b`, one way: MB in a second, and in a second of the processor's time. */
@@ -286,7 +278,7 @@ export const net: Benchmark = {
     const note = (name: string, value: number) => (rounds[name] ??= []).push(value);
     for (let round = 0; round < ROUNDS; round++) {
       note("copy", copyInMemory());
-      const { bulk: nativeBulk, trip: nativeTrip } = native();
+      const { bulk: nativeBulk, trip: nativeTrip } = measureNativeLoopback();
       note("nativeBulk", nativeBulk);
       note("nativeTrip", nativeTrip);
       await between(ends(), async (a, b) => {

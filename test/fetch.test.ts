@@ -8,7 +8,7 @@ import type { Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -73,26 +73,16 @@ suite("liblinux fetch", () => {
   const middle = content.subarray(0, MID_BYTES);
   let certificate: Certificate;
   let web: Nginx;
-  let broken: Server;
   let base: string;
   before(async () => {
     certificate = makeCertificate(folder.path);
-    broken = createServer((socket) => {
-      socket.on("error", () => {});
-      socket.once("data", () => {
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(1000)}`);
-        setTimeout(() => socket.resetAndDestroy(), 20);
-      });
-    });
-    await new Promise<void>((resolve) => void broken.listen(0, "127.0.0.1", resolve));
-    web = await nginx(folder.path, certificate, (broken.address() as AddressInfo).port);
+    web = await nginx(folder.path, certificate);
     base = `http://localhost:${web.port}`;
     writeFileSync(join(web.root, "big"), content);
     writeFileSync(join(web.root, "middle"), middle);
     writeFileSync(join(web.root, "text"), "some text\n");
   });
   after(async () => {
-    broken.close();
     await web[Symbol.asyncDispose]();
     folder[Symbol.dispose]();
   });

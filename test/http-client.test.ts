@@ -6,8 +6,7 @@ import { createHash } from "node:crypto";
 import { openAsBlob, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
-import { createServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { after, before, suite, test } from "node:test";
@@ -463,22 +462,13 @@ suite("between two kernels", () => {
 suite("nginx, through the NAT", () => {
   const folder = temporaryFolder();
   let web: Nginx;
-  let broken: Server;
   let nat: HostNat;
   let user: Peer;
   let certificate: Certificate;
   const content = noise(2 << 20);
   before(async () => {
     certificate = makeCertificate(folder.path);
-    broken = createServer((socket) => {
-      socket.on("error", () => {});
-      socket.once("data", () => {
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(1000)}`);
-        setTimeout(() => socket.resetAndDestroy(), 20);
-      });
-    });
-    await new Promise<void>((resolve) => void broken.listen(0, "127.0.0.1", resolve));
-    web = await nginx(folder.path, certificate, (broken.address() as AddressInfo).port);
+    web = await nginx(folder.path, certificate);
     writeFileSync(join(web.root, "file"), content);
     writeFileSync(join(web.root, "text"), "much the same\n".repeat(10_000));
     nat = hostNat({ nameservers: [] });
@@ -490,7 +480,6 @@ suite("nginx, through the NAT", () => {
     await end(user);
     await nat.close();
     await web[Symbol.asyncDispose]();
-    broken.close();
     folder[Symbol.dispose]();
   });
 

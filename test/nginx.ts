@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -98,17 +99,31 @@ http {
 `;
 }
 
+/** A server that breaks off in the middle of each answer: /broken leads to it. */
+async function brokenServer(): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(1000)}`);
+      setTimeout(() => socket.resetAndDestroy(), 20);
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return server;
+}
+
 /**
  * Start it; settles when it answers.
  *
  * @param folder empty, and the caller's to remove
- * @param upstream the port that /broken leads to
  */
 export async function nginx(
   folder: string,
   certificate: { readonly certFile: string; readonly keyFile: string },
-  upstream: number,
 ): Promise<Nginx> {
+  await using held = new AsyncDisposableStack();
+  const broken = held.adopt(await brokenServer(), (server) => void server.close());
+  const upstream = (broken.address() as AddressInfo).port;
   const root = join(folder, "root");
   for (const path of [root, join(root, "upload"), join(folder, "temp")]) mkdirSync(path);
   const file = join(folder, "nginx.conf");
@@ -140,15 +155,14 @@ export async function nginx(
     while (state === "starting")
       if (await answers(ports.port)) state = "answers";
       else state = await Promise.race([ended, sleep(20, "starting" as const)]);
-    if (state === "answers")
-      return {
-        root,
-        ...ports,
-        [Symbol.asyncDispose]: async () => {
-          child.kill("SIGTERM");
-          await ended;
-        },
-      };
+    if (state === "answers") {
+      held.defer(async () => {
+        child.kill("SIGTERM");
+        await ended;
+      });
+      const all = held.move();
+      return { root, ...ports, [Symbol.asyncDispose]: () => all.disposeAsync() };
+    }
     // Somebody else may have taken a port meanwhile.
     const taken = said.includes("Address already in use") && attempt < MAX_ATTEMPTS;
     assert.ok(taken, `nginx ended: ${said}`);

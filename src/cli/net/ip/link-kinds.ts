@@ -1,12 +1,12 @@
 // What follows `ip link add … type KIND`: parameters of kinds of links.
 
 import type { LinkChanges } from "../../../net/index.ts";
+import { both, constant, put } from "../parameters.ts";
+import type { Options, Reader, Readers } from "../parameters.ts";
 import { address, choice, mac, number, onOff } from "../values.ts";
 import { wordOf, unknownWord } from "../words.ts";
 import type { Words } from "../words.ts";
 import { device } from "./verbs.ts";
-
-type Options = Record<string, unknown>;
 
 /** What only a running network knows: numbers of interfaces, namespaces. */
 export interface Later {
@@ -18,23 +18,9 @@ export interface Later {
   peerNamespace?: string;
 }
 
-type Reader = (words: Words) => void;
-type Readers = Readonly<Record<string, Reader>>;
 /** Parameters of a kind, which go to its options. */
 type Kind = (options: Options, later: Later) => Readers;
 
-const put =
-  (options: Options, name: string, read: (words: Words) => unknown): Reader =>
-  (words) => {
-    options[name] = read(words);
-  };
-const constant = (options: Options, name: string, value: unknown): Reader =>
-  put(options, name, () => value);
-/** `word` and `noword`. */
-const both = (options: Options, word: string, name: string): Readers => ({
-  [word]: constant(options, name, true),
-  [`no${word}`]: constant(options, name, false),
-});
 const below =
   (later: Later, option = "deviceIndex"): Reader =>
   (words) => {

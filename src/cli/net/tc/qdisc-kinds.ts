@@ -1,12 +1,10 @@
 // What follows `tc qdisc add … KIND`: parameters of queueing disciplines and their classes.
 
+import { both, constant, put } from "../parameters.ts";
+import type { Options, Reader, Readers } from "../parameters.ts";
 import { isPart, isTime, number, part, rate, size, time } from "../values.ts";
 import { unknownWord, WordError } from "../words.ts";
 import type { Words } from "../words.ts";
-
-type Options = Record<string, unknown>;
-type Reader = (words: Words) => void;
-type Readers = Readonly<Record<string, Reader>>;
 
 interface Kind {
   /** The name of its options in objects; null: it has none. */
@@ -16,17 +14,6 @@ interface Kind {
   readonly complete?: (options: Options, kind: string) => void;
 }
 
-const put =
-  (options: Options, name: string, read: (words: Words) => unknown): Reader =>
-  (words) => {
-    options[name] = read(words);
-  };
-const constant = (options: Options, name: string, value: unknown): Reader =>
-  put(options, name, () => value);
-const both = (options: Options, word: string, name: string): Readers => ({
-  [word]: constant(options, name, true),
-  [`no${word}`]: constant(options, name, false),
-});
 const count = (words: Words): number => number(words);
 
 function need(options: Options, kind: string, names: Readonly<Record<string, string>>): void {
